@@ -1,0 +1,115 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Every target of ours: unsafe code is marked, and a warning is an error.
+let strict: [SwiftSetting] = [
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+// The three small programs: no heap, no runtime, no package; only libc (and libcap, for the binder).
+let embedded: [SwiftSetting] =
+    strict + [
+        .enableExperimentalFeature("Embedded"),
+        .unsafeFlags(["-no-allocations", "-Osize"]),
+    ]
+
+// What stands on SwiftNIO is behind the trait `Relay`; who wants the binder or PosternClient alone fetches nothing.
+func relayOnly(_ name: String, _ package: String) -> Target.Dependency {
+    .product(name: name, package: package, condition: .when(traits: ["Relay"]))
+}
+
+let nio: [Target.Dependency] = [
+    relayOnly("NIOCore", "swift-nio"),
+    relayOnly("NIOPosix", "swift-nio"),
+]
+let logging = relayOnly("Logging", "swift-log")
+
+let package = Package(
+    name: "postern",
+    products: [
+        .executable(name: "postern", targets: ["postern"]),
+        .executable(name: "postern-binder", targets: ["postern-binder"]),
+        .library(name: "PosternClient", targets: ["PosternClient"]),
+        .library(name: "PosternNIO", targets: ["PosternNIO"]),
+        .library(name: "SMTPCore", targets: ["SMTPCore"]),
+    ],
+    traits: [
+        .trait(name: "Relay", description: "The SMTP relay and all that stands on SwiftNIO."),
+        .default(enabledTraits: ["Relay"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
+    ],
+    targets: [
+        // Privileged and broker side: no package, no NIO, no Foundation.
+        .target(name: "CPosternSys"),
+        .systemLibrary(name: "CCap", pkgConfig: "libcap", providers: [.apt(["libcap-dev"])]),
+        .target(name: "BrokerCore", swiftSettings: strict),
+        .target(name: "BrokerIO", dependencies: ["BrokerCore", "CPosternSys"], swiftSettings: strict),
+        .executableTarget(
+            name: "postern-binder",
+            dependencies: ["CPosternSys", "CCap"],
+            swiftSettings: embedded,
+            linkerSettings: [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "now", "-Xlinker", "-z", "-Xlinker", "relro"])]
+        ),
+        .target(
+            name: "PosternClient", dependencies: ["BrokerCore", "BrokerIO", "CPosternSys"], swiftSettings: strict),
+
+        // Relay side.
+        .target(name: "PosternNIO", dependencies: ["PosternClient"] + nio, swiftSettings: strict),
+        .target(name: "SMTPCore", swiftSettings: strict),
+        .target(name: "SMTPNIO", dependencies: ["SMTPCore"] + nio, swiftSettings: strict),
+        .target(
+            name: "AuthHTTP",
+            dependencies: ["SMTPCore", relayOnly("NIOHTTP1", "swift-nio")] + nio,
+            swiftSettings: strict),
+        .target(name: "Routing", dependencies: ["SMTPCore"], swiftSettings: strict),
+        .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        .target(
+            name: "Relay",
+            dependencies: [
+                "Routing", "SMTPCore", "SMTPNIO", "AuthHTTP", "PosternClient", "PosternNIO", "CYaml", logging,
+                relayOnly("ServiceLifecycle", "swift-service-lifecycle"),
+                relayOnly("Crypto", "swift-crypto"),
+            ] + nio,
+            swiftSettings: strict),
+        .executableTarget(
+            name: "postern",
+            dependencies: [
+                "Relay", logging,
+                relayOnly("ArgumentParser", "swift-argument-parser"),
+                relayOnly("ServiceLifecycle", "swift-service-lifecycle"),
+            ],
+            swiftSettings: strict),
+
+        .testTarget(name: "BrokerCoreTests", dependencies: ["BrokerCore"], swiftSettings: strict),
+        .testTarget(name: "BrokerIOTests", dependencies: ["BrokerIO", "BrokerCore"], swiftSettings: strict),
+        .testTarget(name: "PosternClientTests", dependencies: ["PosternClient"], swiftSettings: strict),
+        .testTarget(name: "SMTPCoreTests", dependencies: ["SMTPCore"], swiftSettings: strict),
+        .testTarget(
+            name: "SMTPNIOTests",
+            dependencies: ["SMTPNIO", "SMTPCore", relayOnly("NIOEmbedded", "swift-nio")] + nio,
+            swiftSettings: strict),
+        .testTarget(
+            name: "AuthHTTPTests",
+            dependencies: [
+                "AuthHTTP", relayOnly("NIOEmbedded", "swift-nio"), relayOnly("NIOHTTP1", "swift-nio"),
+            ] + nio,
+            swiftSettings: strict),
+        .testTarget(name: "RoutingTests", dependencies: ["Routing", "SMTPCore"], swiftSettings: strict),
+        .testTarget(
+            name: "RelayTests",
+            dependencies: ["Relay", "Routing", "SMTPCore", relayOnly("NIOEmbedded", "swift-nio")] + nio,
+            swiftSettings: strict),
+        .testTarget(name: "IntegrationTests", path: "Tests/Integration", swiftSettings: strict),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,2 @@
+#include "CPosternSys.h"
+int cpostern_errno(void) { return errno; }

@@ -1,0 +1,1 @@
+func sayHello() -> CInt { 0 }
