@@ -8,10 +8,10 @@ public enum CommandParser {
     /// - Throws: the reply to give instead; the parser keeps no state, so the next line starts anew.
     public static func parse(_ line: Span<UInt8>) throws(CommandSyntaxError) -> SMTPCommand {
         if line.count >= 2, line[0] == 0x16, line[1] == 0x03 {
-            throw CommandSyntaxError(.notSMTP, isForeignProtocol: true)  // a TLS ClientHello
+            throw CommandSyntaxError(reply: .notSMTP, isForeignProtocol: true)  // a TLS ClientHello
         }
         for index in 0..<line.count where !isPrintable(line[index]) && line[index] != 0x09 {
-            throw CommandSyntaxError(.invalidCharacter)
+            throw CommandSyntaxError(reply: .invalidCharacter)
         }
         var end = line.count
         while end > 0, isBlank(line[end - 1]) { end -= 1 }
@@ -45,16 +45,16 @@ public enum CommandParser {
                 return .unimplemented
             }
             if matches(verb, "POST") || matches(verb, "HEAD") {
-                throw CommandSyntaxError(.notSMTP, isForeignProtocol: true)
+                throw CommandSyntaxError(reply: .notSMTP, isForeignProtocol: true)
             }
         case 3:
             // HTTP's methods: somebody makes a browser or a server talk to a mail port (CVE-2021-3618 and its like).
             if matches(verb, "GET") || matches(verb, "PUT") || matches(verb, "PRI") {
-                throw CommandSyntaxError(.notSMTP, isForeignProtocol: true)
+                throw CommandSyntaxError(reply: .notSMTP, isForeignProtocol: true)
             }
         case 7:
             if matches(verb, "CONNECT") || matches(verb, "OPTIONS") {
-                throw CommandSyntaxError(.notSMTP, isForeignProtocol: true)
+                throw CommandSyntaxError(reply: .notSMTP, isForeignProtocol: true)
             }
             if matches(verb, "XCLIENT") { return .unimplemented }
         case 8:
@@ -62,49 +62,49 @@ public enum CommandParser {
         default:
             break
         }
-        throw CommandSyntaxError(.invalidCommand)
+        throw CommandSyntaxError(reply: .invalidCommand)
     }
 
     private static func withoutArgument(
         _ command: SMTPCommand, _ argument: Span<UInt8>
     ) throws(CommandSyntaxError) -> SMTPCommand {
-        guard argument.isEmpty else { throw CommandSyntaxError(.invalidArgument) }
+        guard argument.isEmpty else { throw CommandSyntaxError(reply: .invalidArgument) }
         return command
     }
 
     /// HELO's and EHLO's argument: one word. What it says is not checked (RFC 5321 section 4.1.4 forbids a refusal).
     private static func domain(_ argument: Span<UInt8>) throws(CommandSyntaxError) -> String {
-        guard !argument.isEmpty, argument.count <= 255 else { throw CommandSyntaxError(.invalidArgument) }
+        guard !argument.isEmpty, argument.count <= 255 else { throw CommandSyntaxError(reply: .invalidArgument) }
         for index in 0..<argument.count where isBlank(argument[index]) {
-            throw CommandSyntaxError(.invalidArgument)
+            throw CommandSyntaxError(reply: .invalidArgument)
         }
         return string(argument)
     }
 
     private static func mail(_ argument: Span<UInt8>) throws(CommandSyntaxError) -> MailCommand {
         var cursor = 0
-        guard self.skip("FROM:", in: argument, &cursor) else { throw CommandSyntaxError(.invalidArgument) }
+        guard self.skip("FROM:", in: argument, &cursor) else { throw CommandSyntaxError(reply: .invalidArgument) }
         guard let path = PathParser.reversePath(argument, &cursor), self.atWordEnd(argument, cursor) else {
-            throw CommandSyntaxError(.badReversePath)
+            throw CommandSyntaxError(reply: .badReversePath)
         }
         var command = MailCommand(path)
         while let parameter = try self.nextParameter(argument, &cursor) {
             let keyword = argument.extracting(parameter.keyword)
             let value = argument.extracting(parameter.value)
             if matches(keyword, "SIZE") {
-                guard command.size == nil, let size = decimal(value) else { throw CommandSyntaxError(.invalidArgument) }
+                guard command.size == nil, let size = decimal(value) else { throw CommandSyntaxError(reply: .invalidArgument) }
                 command.size = size
             } else if matches(keyword, "BODY") {
-                guard command.body == nil else { throw CommandSyntaxError(.invalidArgument) }
+                guard command.body == nil else { throw CommandSyntaxError(reply: .invalidArgument) }
                 if matches(value, "7BIT") {
                     command.body = .sevenBit
                 } else if matches(value, "8BITMIME") {
                     command.body = .eightBitMIME
                 } else {
-                    throw CommandSyntaxError(.invalidArgument)
+                    throw CommandSyntaxError(reply: .invalidArgument)
                 }
             } else {
-                throw CommandSyntaxError(.unknownParameter)
+                throw CommandSyntaxError(reply: .unknownParameter)
             }
         }
         return command
@@ -112,11 +112,11 @@ public enum CommandParser {
 
     private static func recipient(_ argument: Span<UInt8>) throws(CommandSyntaxError) -> RecipientCommand {
         var cursor = 0
-        guard self.skip("TO:", in: argument, &cursor) else { throw CommandSyntaxError(.invalidArgument) }
+        guard self.skip("TO:", in: argument, &cursor) else { throw CommandSyntaxError(reply: .invalidArgument) }
         guard let path = PathParser.forwardPath(argument, &cursor), self.atWordEnd(argument, cursor) else {
-            throw CommandSyntaxError(.badForwardPath)
+            throw CommandSyntaxError(reply: .badForwardPath)
         }
-        if try self.nextParameter(argument, &cursor) != nil { throw CommandSyntaxError(.unknownParameter) }
+        if try self.nextParameter(argument, &cursor) != nil { throw CommandSyntaxError(reply: .unknownParameter) }
         return RecipientCommand(path)
     }
 
@@ -146,15 +146,15 @@ public enum CommandParser {
             cursor += 1
         }
         let keyword = start..<cursor
-        guard !keyword.isEmpty else { throw CommandSyntaxError(.invalidArgument) }
+        guard !keyword.isEmpty else { throw CommandSyntaxError(reply: .invalidArgument) }
         guard cursor < argument.count, argument[cursor] == UInt8(ascii: "=") else {
-            guard self.atWordEnd(argument, cursor) else { throw CommandSyntaxError(.invalidArgument) }
+            guard self.atWordEnd(argument, cursor) else { throw CommandSyntaxError(reply: .invalidArgument) }
             return (keyword, cursor..<cursor)
         }
         cursor += 1
         let value = cursor
         while cursor < argument.count, !isBlank(argument[cursor]), argument[cursor] != UInt8(ascii: "=") { cursor += 1 }
-        guard cursor > value, self.atWordEnd(argument, cursor) else { throw CommandSyntaxError(.invalidArgument) }
+        guard cursor > value, self.atWordEnd(argument, cursor) else { throw CommandSyntaxError(reply: .invalidArgument) }
         return (keyword, value..<cursor)
     }
 

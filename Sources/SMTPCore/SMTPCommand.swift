@@ -69,7 +69,8 @@ public struct CommandSyntaxError: Error, Equatable, Sendable {
     /// Whether the peer is not speaking SMTP at all, and the channel should close.
     public var isForeignProtocol: Bool
 
-    init(_ reply: SMTPReply, isForeignProtocol: Bool = false) {
+    /// Makes an error with its reply.
+    public init(reply: SMTPReply, isForeignProtocol: Bool = false) {
         self.reply = reply
         self.isForeignProtocol = isForeignProtocol
     }
