@@ -84,10 +84,11 @@ let package = Package(
         .executableTarget(
             name: "postern",
             dependencies: [
-                "Relay", logging,
+                "Relay", "Routing", "PosternClient", "PosternNIO", logging,
                 relayOnly("ArgumentParser", "swift-argument-parser"),
                 relayOnly("ServiceLifecycle", "swift-service-lifecycle"),
-            ],
+                relayOnly("UnixSignals", "swift-service-lifecycle"),
+            ] + nio,
             swiftSettings: strict),
 
         .testTarget(name: "BrokerCoreTests", dependencies: ["BrokerCore"], swiftSettings: strict),

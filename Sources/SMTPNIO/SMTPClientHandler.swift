@@ -37,6 +37,7 @@ package final class SMTPClientHandler: ChannelInboundHandler, SweptSession {
     /// Whether the message being sent, if any, can take more.
     package private(set) var isWritable = true
 
+    private var closeHook: (() -> Void)?
     private let sweep: SessionSweep
     private var sweepToken: SessionSweep.Token?
     package private(set) var deadline = NIODeadline.distantFuture
@@ -97,6 +98,8 @@ extension SMTPClientHandler {
     }
 
     package func channelInactive(context: ChannelHandlerContext) {
+        self.closeHook?()
+        self.closeHook = nil
         self.fail(.closed)
         context.fireChannelInactive()
     }
@@ -134,6 +137,11 @@ extension SMTPClientHandler {
 // MARK: What the delegate asks
 
 extension SMTPClientHandler {
+    /// Has `hook` called once, when a connection that was made ends, however it ends.
+    package func onClose(_ hook: @escaping () -> Void) {
+        self.closeHook = hook
+    }
+
     /// Begins a transaction with its first recipient; only when ``isIdle``.
     package func begin(_ mail: MailCommand, _ recipient: ForwardPath) {
         self.perform(self.session.begin(mail, recipient))
