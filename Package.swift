@@ -98,6 +98,7 @@ let package = Package(
         .testTarget(
             name: "SMTPNIOTests",
             dependencies: ["SMTPNIO", "SMTPCore", relayOnly("NIOEmbedded", "swift-nio")] + nio,
+            exclude: ["Transcripts"],
             swiftSettings: strict),
         .testTarget(
             name: "AuthHTTPTests",

@@ -63,6 +63,12 @@ public struct ClientSessionError: Error, Hashable, Sendable {
     public var code: Code
     /// The server's reply.
     public var reply: SMTPReply
+
+    /// Makes an error of what happened and the reply that it happened with.
+    public init(code: Code, reply: SMTPReply) {
+        self.code = code
+        self.reply = reply
+    }
 }
 
 /// The client's side of an SMTP session, without any I/O: what a relay says to a backend.
