@@ -112,7 +112,7 @@ extension BackendAddress {
     }
 
     private static func port(_ digits: some StringProtocol, of text: String) throws(AddressError) -> UInt16 {
-        let isNumber = !digits.isEmpty && digits.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+        let isNumber = digits.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
         guard isNumber, let port = UInt16(digits), port > 0 else {
             throw AddressError("the port \"\(digits)\" of \"\(text)\" is not a number from 1 to 65535")
         }
