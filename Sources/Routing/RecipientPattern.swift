@@ -114,3 +114,16 @@ extension RecipientPattern {
         }
     }
 }
+
+extension RecipientPattern: CustomStringConvertible {
+    /// The pattern as the configuration has it.
+    package var description: String {
+        switch self {
+        case .everyone: "*"
+        case .domain(let domain): domain
+        case .subdomains(let parent): "*.\(parent)"
+        case .localPart(let local): "\(local)@"
+        case .mailbox(let local, let domain): "\(local)@\(domain)"
+        }
+    }
+}
