@@ -109,7 +109,7 @@ let package = Package(
         .testTarget(name: "RoutingTests", dependencies: ["Routing", "SMTPCore"], swiftSettings: strict),
         .testTarget(
             name: "RelayTests",
-            dependencies: ["Relay", "Routing", "SMTPCore", relayOnly("NIOEmbedded", "swift-nio")] + nio,
+            dependencies: ["Relay", "Routing", "SMTPCore", "AuthHTTP", relayOnly("NIOEmbedded", "swift-nio")] + nio,
             swiftSettings: strict),
         .testTarget(name: "IntegrationTests", path: "Tests/Integration", swiftSettings: strict),
     ],

@@ -42,6 +42,24 @@ package struct ExtraHeader: Hashable, Sendable {
     package let name: String
     /// Octets without controls.
     package let value: String
+
+    /// Makes a header of a name and a value from the configuration.
+    ///
+    /// Fails for a name that is no token, for one that belongs to the protocol or to HTTP's framing, and for a value
+    /// with a control in it.
+    package init(name: String, value: String) throws(LookupConfigurationError) {
+        guard !name.isEmpty, name.utf8.allSatisfy(Self.isTokenOctet) else {
+            throw LookupConfigurationError("\"\(name)\" is not the name of a header")
+        }
+        guard !Self.reserved.contains(name.lowercased()) else {
+            throw LookupConfigurationError("\(name) is sent by the relay itself, or would change the request")
+        }
+        guard value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 }) else {
+            throw LookupConfigurationError("the value of \(name) has a control character in it")
+        }
+        self.name = name
+        self.value = value
+    }
 }
 
 /// Why a URL or a header of the configuration cannot be used.

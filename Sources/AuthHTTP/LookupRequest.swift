@@ -17,7 +17,7 @@ package import NIOCore
 /// C: Auth-SMTP-To: RCPT TO:<c@d>
 /// ```
 ///
-/// Names, order and escaping are nginx's. The one way from here to the wire is ``encode(to:extraHeaders:into:)``, and
+/// Names, order and escaping are nginx's. The one way from here to the wire is ``encode(to:)``, and
 /// nothing that could forge a header gets through it.
 package struct LookupRequest: Equatable, Sendable {
     /// What the client has shown of itself.
@@ -83,8 +83,8 @@ package struct LookupRequest: Equatable, Sendable {
     ///
     /// Deviates: nginx counts every lookup, so that a script which limits attempts refuses the fourth good recipient.
     package var loginAttempt: Int
-    /// The client's IP address; `unix:` for a client on a Unix socket.
-    package var clientAddress: SocketAddress
+    /// The client's IP address as ``clientIP(of:)`` writes it, once for each session.
+    package var clientIP: String
     /// The client's name in the DNS.
     package var clientHost: ClientHost
     /// What a trusted PROXY header said; nil where there was none.
@@ -95,18 +95,30 @@ package struct LookupRequest: Equatable, Sendable {
     /// Makes a request.
     package init(
         method: Method,
-        clientAddress: SocketAddress,
+        clientIP: String,
         loginAttempt: Int = 1,
         clientHost: ClientHost = .unavailable,
         proxy: ProxyAddresses? = nil,
         tls: TLSFacts? = nil
     ) {
         self.method = method
-        self.clientAddress = clientAddress
+        self.clientIP = clientIP
         self.loginAttempt = loginAttempt
         self.clientHost = clientHost
         self.proxy = proxy
         self.tls = tls
+    }
+}
+
+extension LookupRequest {
+    /// A client's address as Client-IP says it: no port, no brackets, no scope; `unix:` for a Unix socket.
+    ///
+    /// An IPv4-mapped IPv6 address is written as the IPv4 address that it is.
+    package static func clientIP(of address: SocketAddress) -> String {
+        guard let text = address.ipAddress else { return "unix:" }
+        let mapped = "::ffff:"
+        if text.hasPrefix(mapped), text.utf8.contains(UInt8(ascii: ".")) { return String(text.dropFirst(mapped.count)) }
+        return text.firstIndex(of: "%").map { String(text[..<$0]) } ?? text
     }
 }
 

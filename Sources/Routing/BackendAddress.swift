@@ -36,8 +36,8 @@ extension BackendAddress: CustomStringConvertible {
     /// The address as the configuration has it, in its canonical spelling.
     package var description: String {
         switch self {
-        case .ip(.v4(let value), let port): "\(IPAddress.v4(value)):\(port)"
-        case .ip(.v6(let value), let port): "[\(IPAddress.v6(value))]:\(port)"
+        case .ip(let address, let port):
+            if case .v6 = address { "[\(address)]:\(port)" } else { "\(address):\(port)" }
         case .host(let name, let port): "\(name):\(port)"
         case .unix(let path): "unix:\(path)"
         }
@@ -80,14 +80,14 @@ extension BackendAddress {
             throw AddressError("\"\(text)\" has no \"]\": write [ADDRESS]:PORT")
         }
         let inside = text[text.index(after: text.startIndex)..<close]
-        guard case .v6(let value)? = IPAddress(inside) else {
+        guard let address = IPAddress(inside), case .v6 = address else {
             throw AddressError("\"\(inside)\" is not an IPv6 address")
         }
         let rest = text[text.index(after: close)...]
         guard rest.utf8.first == UInt8(ascii: ":") else {
             throw AddressError("\"\(text)\" has no port: write [\(inside)]:PORT")
         }
-        return .ip(.v6(value), port: try Self.port(rest.dropFirst(), of: text))
+        return .ip(address, port: try Self.port(rest.dropFirst(), of: text))
     }
 
     private static func hostAndPort(_ text: String) throws(AddressError) -> BackendAddress {
@@ -112,7 +112,7 @@ extension BackendAddress {
     }
 
     private static func port(_ digits: some StringProtocol, of text: String) throws(AddressError) -> UInt16 {
-        let isNumber = !digits.isEmpty && digits.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+        let isNumber = digits.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
         guard isNumber, let port = UInt16(digits), port > 0 else {
             throw AddressError("the port \"\(digits)\" of \"\(text)\" is not a number from 1 to 65535")
         }

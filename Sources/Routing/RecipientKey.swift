@@ -46,6 +46,11 @@ extension LocalPart: Hashable {
     }
 }
 
+extension LocalPart: CustomStringConvertible {
+    /// The octets that are compared.
+    package var description: String { self.text }
+}
+
 /// What routes look at in a recipient; made once for all of them.
 struct RecipientKey {
     /// Nil for `<Postmaster>` and for a domain that is not ASCII, which no pattern can name yet.

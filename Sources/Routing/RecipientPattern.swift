@@ -76,10 +76,13 @@ extension RecipientPattern {
     }
 
     private static func localPart(_ text: String, of pattern: String) throws(PatternError) -> LocalPart {
-        guard !text.isEmpty else { throw PatternError("\"\(pattern)\" has no local-part; a domain is written without @") }
+        guard !text.isEmpty else {
+            throw PatternError("\"\(pattern)\" has no local-part; a domain is written without the @")
+        }
         // RFC 5321 section 4.5.3.1.1.
         guard text.utf8.count <= 64 else { throw PatternError("\"\(pattern)\": a local-part has 64 octets at most") }
-        let isQuoted = text.utf8.count >= 2 && text.utf8.first == UInt8(ascii: "\"") && text.utf8.last == UInt8(ascii: "\"")
+        let quote = UInt8(ascii: "\"")
+        let isQuoted = text.utf8.count >= 2 && text.utf8.first == quote && text.utf8.last == quote
         guard isQuoted || text.utf8.allSatisfy(Self.isDotStringOctet) else {
             throw PatternError("\"\(pattern)\": this local-part has to be quoted (RFC 5321 section 4.1.2)")
         }
@@ -108,6 +111,19 @@ extension RecipientPattern {
             return true
         default:
             return "!#$%&'*+-/=?^_`{|}~.".utf8.contains(octet)
+        }
+    }
+}
+
+extension RecipientPattern: CustomStringConvertible {
+    /// The pattern as the configuration has it.
+    package var description: String {
+        switch self {
+        case .everyone: "*"
+        case .domain(let domain): domain
+        case .subdomains(let parent): "*.\(parent)"
+        case .localPart(let local): "\(local)@"
+        case .mailbox(let local, let domain): "\(local)@\(domain)"
         }
     }
 }
