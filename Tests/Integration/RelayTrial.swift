@@ -4,9 +4,9 @@ import Testing
 /// work again, with no more descriptors open than before.
 struct RelayTrial {
     let network: TestNetwork
-    let backend: ScriptedBackend
+    private(set) var backend: ScriptedBackend
     /// Answers the lookups, if the relay asks any.
-    let lookup: ScriptedLookup?
+    private(set) var lookup: ScriptedLookup?
     let relay: RelayUnderTest
     private let idle: Int
 
@@ -28,6 +28,12 @@ struct RelayTrial {
         let settled = relay.settle(within: .seconds(5)) { ready + RelayTrial.kept(backend, lookup) }
         idle = max(ready, settled - RelayTrial.kept(backend, lookup))
     }
+
+    /// Puts a new backend in the place of one that was stopped.
+    mutating func replaceBackend() throws { backend = try ScriptedBackend(network) }
+
+    /// Puts a new lookup server in the place of one that was stopped.
+    mutating func replaceLookup() throws { lookup = try ScriptedLookup(network) { _ in ScriptedLookup.accepting } }
 
     /// Connections that the relay may keep for later: those that the other side has open too.
     private static func kept(_ backend: ScriptedBackend, _ lookup: ScriptedLookup?) -> Int {

@@ -11,6 +11,9 @@ final class RelayUnderTest: Sendable {
     /// What relay.yaml needs of limits and timeouts so that a test of a silent peer is over in seconds.
     static let hasty = "{connect: 3s, recipient: 4s, data: 4s, finalDot: 4s}"
 
+    /// The limit of relay.yaml that lets a message of any size pass.
+    static let anySize = "messageSize: 0"
+
     /// - Parameters:
     ///   - port: 25 takes its listener from the binder, as "smtp"; every other is bound by the relay.
     ///   - settings: the rest of relay.yaml: routes, lookup, limits, timeouts.

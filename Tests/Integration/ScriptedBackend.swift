@@ -45,6 +45,21 @@ final class ScriptedBackend: Sendable {
             }
             return lines.joined(separator: "\r\n")
         }
+
+        /// What a backend less strict than this one could take for the end of a line or of the message.
+        var looseEnds: [String] {
+            var found: [String] = []
+            // However it ends its lines, and whether it drops NULs, no line may be a dot alone.
+            let lines = wire.split(omittingEmptySubsequences: false) { $0 == 0x0A || $0 == 0x0D }
+            if lines.contains(where: { $0.filter { $0 != 0 }.elementsEqual([0x2E]) }) { found.append("a dot alone") }
+            for (index, byte) in wire.enumerated() {
+                if byte == 0x0A, index == 0 || wire[index - 1] != 0x0D { found.append("a bare LF at \(index)") }
+                if byte == 0x0D, index + 1 == wire.count || wire[index + 1] != 0x0A {
+                    found.append("a bare CR at \(index)")
+                }
+            }
+            return found
+        }
     }
 
     struct Record: Sendable {
@@ -93,7 +108,13 @@ final class ScriptedBackend: Sendable {
     /// Listens no more and ends every connection.
     func stop() {
         listener.interrupt()
+        endConnections()
+    }
+
+    /// Ends every connection, among them those that the other side kept for later, and waits until they are over.
+    func endConnections() {
         connections.read { $0 }.forEach { $0.interrupt() }
+        _ = wait { $0.open == 0 }
     }
 
     /// Waits for the record to be as wanted; what it is then, or at the end of the time.

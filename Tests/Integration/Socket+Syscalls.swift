@@ -42,6 +42,8 @@ final class Socket: Sendable {
             }
         }
         guard result == 0 else { throw HarnessError("connect 127.0.0.1:\(port)", errno: errno) }
+        // What a test sends apart shall travel apart.
+        try socket.set(Int32(TCP_NODELAY), 1, level: Int32(IPPROTO_TCP))
         return socket
     }
 
@@ -133,9 +135,9 @@ final class Socket: Sendable {
         }
     }
 
-    private func set(_ option: Int32, _ value: Int32) throws {
+    private func set(_ option: Int32, _ value: Int32, level: Int32 = SOL_SOCKET) throws {
         var value = value
-        guard unsafe setsockopt(descriptor, SOL_SOCKET, option, &value, socklen_t(MemoryLayout<Int32>.size)) == 0
+        guard unsafe setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size)) == 0
         else { throw HarnessError("setsockopt \(option)", errno: errno) }
     }
 
