@@ -141,6 +141,11 @@ enum Peers {
                         await asyncio.sleep(\(pause))
                     return line
 
+            class App(SMTP):
+                def _client_connected_cb(self, reader, writer):
+                    reader.__class__ = Slow
+                    super()._client_connected_cb(reader, writer)
+
             class Handler:
                 async def handle_DATA(self, server, session, envelope):
                     content = envelope.original_content
@@ -152,9 +157,7 @@ enum Peers {
             async def main():
                 loop = asyncio.get_running_loop()
                 def make():
-                    server = SMTP(Handler(), data_size_limit=None, hostname="app.flxw.de", loop=loop)
-                    server._reader.__class__ = Slow
-                    return server
+                    return App(Handler(), data_size_limit=None, hostname="app.flxw.de", loop=loop)
                 server = await loop.create_server(make, "127.0.0.1", \(port))
                 print("listening", flush=True)
                 await server.serve_forever()

@@ -15,7 +15,7 @@ struct RelayMemoryTests {
             for line in 0..<1000 {
                 var text = (0..<998).map { _ -> UInt8 in
                     state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-                    return 0x61 + UInt8(state >> 33) % 26
+                    return 0x61 + UInt8(truncatingIfNeeded: (state >> 33) % 26)
                 }
                 if line % 10 == 5 { text[0] = UInt8(ascii: ".") }
                 plain += text + [0x0D, 0x0A]
