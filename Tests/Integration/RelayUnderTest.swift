@@ -1,0 +1,110 @@
+import Foundation
+
+/// `postern relay` as a test starts it: as the user postern, in a network of the test's own.
+final class RelayUnderTest: Sendable {
+    let program: RunningProgram
+    let network: TestNetwork
+    let port: UInt16
+    /// The descriptors that it had open when it said that it was ready, before anybody came.
+    let descriptorsWhenReady: Int
+
+    /// What relay.yaml needs of limits and timeouts so that a test of a silent peer is over in seconds.
+    static let hasty = "{connect: 3s, recipient: 4s, data: 4s, finalDot: 4s}"
+
+    /// The limit of relay.yaml that lets a message of any size pass.
+    static let anySize = "messageSize: 0"
+
+    /// - Parameters:
+    ///   - port: 25 takes its listener from the binder, as "smtp"; every other is bound by the relay.
+    ///   - settings: the rest of relay.yaml: routes, lookup, limits, timeouts.
+    init(in network: TestNetwork, port: UInt16 = 2526, _ settings: String) throws {
+        self.network = network
+        self.port = port
+        let folder = try RelayWorld.newFolder(owner: 62525)
+        let configuration = try RelayWorld.file(
+            "relay.yaml",
+            """
+            server:
+              name: mail.flxw.de
+            listeners:
+              - \(port == 25 ? "socket: smtp" : "address: \"127.0.0.1:\(port)\"")
+            \(settings)
+            admin:
+              socket: \(folder)/admin.sock
+            """)
+        program = try network.start([RelayWorld.postern, "relay", "--config", configuration], as: "postern")
+        _ = try program.line { $0.contains("ready") }
+        descriptorsWhenReady = RelayUnderTest.descriptors(of: program)
+        try network.waitForPort(port, of: program)
+    }
+
+    /// A relay whose routes send flxw.de to 127.0.0.1:2525.
+    static func routed(in network: TestNetwork, port: UInt16 = 2526, _ more: String = "") throws -> RelayUnderTest {
+        try RelayUnderTest(
+            in: network, port: port,
+            """
+            routes:
+              - recipients: [flxw.de]
+                backends: ["127.0.0.1:2525"]
+            \(more)
+            """)
+    }
+
+    /// A relay that asks 127.0.0.1:80 about every recipient.
+    static func asking(in network: TestNetwork, port: UInt16 = 2526, timeout: String = "5s", _ more: String = "") throws
+        -> RelayUnderTest
+    {
+        try RelayUnderTest(
+            in: network, port: port,
+            """
+            lookup:
+              url: http://127.0.0.1/mail/auth
+              timeout: \(timeout)
+            \(more)
+            """)
+    }
+
+    deinit { program.kill(SIGTERM) }
+
+    /// Opens a session and says EHLO.
+    func greeted() throws -> SMTPDialogue { try SMTPDialogue.greeted(network, port: port) }
+
+    /// The descriptors that it has open.
+    var descriptors: Int { RelayUnderTest.descriptors(of: program) }
+
+    private static func descriptors(of program: RunningProgram) -> Int {
+        (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(program.pid)/fd").count) ?? -1
+    }
+
+    /// What /proc says of it: the values of each line, as they stand.
+    func status() throws -> [String: [String]] {
+        let text = try String(contentsOfFile: "/proc/\(program.pid)/status", encoding: .utf8)
+        let lines = text.split(separator: "\n").compactMap { line -> (String, [String])? in
+            guard let colon = line.firstIndex(of: ":") else { return nil }
+            let values = line[line.index(after: colon)...].split { $0 == " " || $0 == "\t" }
+            return (String(line[..<colon]), values.map(String.init))
+        }
+        return Dictionary(lines) { first, _ in first }
+    }
+
+    /// A number of /proc/PID/status, in kB: "VmRSS", "VmHWM".
+    func memory(_ field: String) throws -> Int {
+        guard let number = try status()[field]?.first, let kilobytes = Int(number)
+        else { throw HarnessError("/proc/\(program.pid)/status has no \(field)") }
+        return kilobytes
+    }
+
+    /// Lets VmHWM start again from what is in use now.
+    func resetPeakMemory() throws {
+        try Data("5".utf8).write(to: URL(fileURLWithPath: "/proc/\(program.pid)/clear_refs"))
+    }
+
+    /// Waits until at most that many descriptors are open; how many are, then or at the end of the time.
+    func settle(within patience: Duration = .seconds(20), at idle: () -> Int) -> Int {
+        let deadline = ContinuousClock.now + patience
+        while descriptors > idle() && program.isRunning && ContinuousClock.now < deadline {
+            Thread.sleep(forTimeInterval: 0.02)
+        }
+        return descriptors
+    }
+}

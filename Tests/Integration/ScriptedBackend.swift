@@ -1,0 +1,243 @@
+import Foundation
+
+/// A backend that does as a script says, however badly, and keeps what it was told.
+final class ScriptedBackend: Sendable {
+    /// What it does at one step of the dialogue.
+    enum Answer: Sendable {
+        case say(String)
+        case sayAfter(Duration, String)
+        /// Ends the connection without a word.
+        case close
+        /// The same, with a reset.
+        case reset
+        /// Says nothing, ever; waits for the other side to give up.
+        case silence
+    }
+
+    struct Script: Sendable {
+        var greeting = Answer.say("220 backend.example.org ESMTP")
+        var ehlo = Answer.say("250-backend.example.org\r\n250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n250 8BITMIME")
+        var helo = Answer.say("250 backend.example.org")
+        var mail = Answer.say("250 2.1.0 OK")
+        var rcpt = Answer.say("250 2.1.5 OK")
+        /// The answer for a recipient that contains the key, instead of `rcpt`.
+        var recipients: [String: Answer] = [:]
+        var data = Answer.say("354 go on")
+        /// What happens as soon as that many bytes of content have come.
+        var inContent: (after: Int, Answer)?
+        var dot = Answer.say("250 2.0.0 taken")
+        var rset = Answer.say("250 2.0.0 OK")
+        var quit = Answer.say("221 2.0.0 Bye")
+    }
+
+    struct Message: Sendable {
+        let reversePath: String
+        let forwardPaths: [String]
+        /// The bytes between the 354 and the final CRLF . CRLF, as they were on the wire.
+        let wire: [UInt8]
+
+        /// The message without the trace header that the relay puts before it.
+        var content: String {
+            var lines = String(decoding: wire, as: UTF8.self).components(separatedBy: "\r\n")
+            if lines.first?.hasPrefix("Received:") == true {
+                lines.removeFirst()
+                while let first = lines.first, first.hasPrefix(" ") || first.hasPrefix("\t") { lines.removeFirst() }
+            }
+            return lines.joined(separator: "\r\n")
+        }
+
+        /// What a backend less strict than this one could take for the end of a line or of the message.
+        var looseEnds: [String] {
+            var found: [String] = []
+            // However it ends its lines, and whether it drops NULs, no line may be a dot alone.
+            let lines = wire.split(omittingEmptySubsequences: false) { $0 == 0x0A || $0 == 0x0D }
+            if lines.contains(where: { $0.filter { $0 != 0 }.elementsEqual([0x2E]) }) { found.append("a dot alone") }
+            for (index, byte) in wire.enumerated() {
+                if byte == 0x0A, index == 0 || wire[index - 1] != 0x0D { found.append("a bare LF at \(index)") }
+                if byte == 0x0D, index + 1 == wire.count || wire[index + 1] != 0x0A {
+                    found.append("a bare CR at \(index)")
+                }
+            }
+            return found
+        }
+    }
+
+    struct Record: Sendable {
+        var connections = 0
+        var open = 0
+        var commands: [String] = []
+        var messages: [Message] = []
+        /// Contents that stopped without the final dot.
+        var truncated = 0
+    }
+
+    let record = Watched(Record())
+    private let script: Watched<Script>
+    private let listener: Socket
+    private let connections = Watched<[Socket]>([])
+
+    init(_ network: TestNetwork, port: UInt16 = 2525, receiveBuffer: Int32? = nil, _ script: Script = Script()) throws {
+        self.script = Watched(script)
+        self.listener = try network.listen(port, receiveBuffer: receiveBuffer)
+        Thread.detachNewThread { [listener, record, connections, script = self.script] in
+            while let connection = listener.accept() {
+                connections.change { $0.append(connection) }
+                record.change {
+                    $0.connections += 1
+                    $0.open += 1
+                }
+                Thread.detachNewThread {
+                    var session = BackendSession(socket: connection, script: script.read { $0 }, record: record)
+                    try? session.run()
+                    if session.resets { connection.resetOnClose() } else { connection.interrupt() }
+                    connections.change { $0.removeAll { $0 === connection } }
+                    record.change {
+                        if session.isInContent { $0.truncated += 1 }
+                        $0.open -= 1
+                    }
+                }
+            }
+        }
+    }
+
+    deinit { stop() }
+
+    /// From the next connection on, does as another script says.
+    func follow(_ new: Script) { script.change { $0 = new } }
+
+    /// Listens no more and ends every connection.
+    func stop() {
+        listener.interrupt()
+        endConnections()
+    }
+
+    /// Ends every connection, among them those that the other side kept for later, and waits until they are over.
+    func endConnections() {
+        connections.read { $0 }.forEach { $0.interrupt() }
+        _ = wait { $0.open == 0 }
+    }
+
+    /// Waits for the record to be as wanted; what it is then, or at the end of the time.
+    func wait(_ patience: Duration = .seconds(20), until test: (Record) -> Bool) -> Record {
+        record.wait(patience) { test($0) ? $0 : nil } ?? record.read { $0 }
+    }
+}
+
+/// One connection to a scripted backend.
+private struct BackendSession {
+    let socket: Socket
+    let script: ScriptedBackend.Script
+    let record: Watched<ScriptedBackend.Record>
+    var buffer: [UInt8] = []
+    var isInContent = false
+    var resets = false
+
+    private struct Ended: Error {}
+
+    init(socket: Socket, script: ScriptedBackend.Script, record: Watched<ScriptedBackend.Record>) {
+        self.socket = socket
+        self.script = script
+        self.record = record
+    }
+
+    mutating func run() throws {
+        var reversePath = ""
+        var forwardPaths: [String] = []
+        try give(script.greeting)
+        while true {
+            let line = try line()
+            record.change { $0.commands.append(line) }
+            let verb = line.prefix { $0 != " " }.uppercased()
+            switch verb {
+            case "EHLO": try give(script.ehlo)
+            case "HELO": try give(script.helo)
+            case "MAIL":
+                (reversePath, forwardPaths) = (line, [])
+                try give(script.mail)
+            case "RCPT":
+                let answer = script.recipients.first { line.contains($0.key) }?.value ?? script.rcpt
+                if case .say(let text) = answer, text.hasPrefix("2") { forwardPaths.append(line) }
+                try give(answer)
+            case "DATA":
+                try give(script.data)
+                guard case .say(let text) = script.data, text.hasPrefix("354") else { continue }
+                let wire = try content()
+                record.change {
+                    $0.messages.append(.init(reversePath: reversePath, forwardPaths: forwardPaths, wire: wire))
+                }
+                try give(script.dot)
+            case "RSET": try give(script.rset)
+            case "NOOP": try give(.say("250 2.0.0 OK"))
+            case "QUIT":
+                try give(script.quit)
+                throw Ended()
+            default: try give(.say("500 5.5.1 unknown"))
+            }
+        }
+    }
+
+    private mutating func give(_ answer: ScriptedBackend.Answer) throws {
+        switch answer {
+        case .say(let text): try socket.send(Array((text + "\r\n").utf8))
+        case .sayAfter(let delay, let text):
+            // (a delay is what this step is there for; whoever leaves in the meantime ends it)
+            _ = try socketEnded(within: delay)
+            try socket.send(Array((text + "\r\n").utf8))
+        case .close: throw Ended()
+        case .reset:
+            resets = true
+            throw Ended()
+        case .silence: while true { try more(patience: .seconds(600)) }
+        }
+    }
+
+    private mutating func socketEnded(within delay: Duration) throws -> Bool {
+        let deadline = ContinuousClock.now + delay
+        while let bytes = try socket.receive(until: deadline) {
+            if bytes.isEmpty { throw Ended() }
+            buffer += bytes
+        }
+        return false
+    }
+
+    private mutating func more(patience: Duration = .seconds(120)) throws {
+        guard let bytes = try socket.receive(until: .now + patience), !bytes.isEmpty else { throw Ended() }
+        buffer += bytes
+    }
+
+    private mutating func line() throws -> String {
+        while true {
+            if let end = buffer.firstIndex(of: 0x0A) {
+                let line = buffer[..<end]
+                let text = String(decoding: line.last == 0x0D ? line.dropLast() : line, as: UTF8.self)
+                buffer.removeSubrange(...end)
+                return text
+            }
+            try more()
+        }
+    }
+
+    /// Reads to CRLF . CRLF and nothing else.
+    private mutating func content() throws -> [UInt8] {
+        isInContent = true
+        let end: [UInt8] = [0x0D, 0x0A, 0x2E, 0x0D, 0x0A]
+        var wire: [UInt8] = [0x0D, 0x0A]  // (the CRLF of the command line counts: a message may be empty)
+        var searched = 0
+        while true {
+            wire += buffer
+            buffer = []
+            if let (after, answer) = script.inContent, wire.count - 2 >= after { try give(answer) }
+            var index = searched
+            while index + 5 <= wire.count {
+                if wire[index] == 0x0D, wire[index..<index + 5].elementsEqual(end) {
+                    buffer = Array(wire[(index + 5)...])
+                    isInContent = false
+                    return index < 2 ? [] : Array(wire[2..<index])
+                }
+                index += 1
+            }
+            searched = max(0, wire.count - 4)
+            try more()
+        }
+    }
+}
