@@ -11,6 +11,7 @@ import SMTPNIO
 final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
     private let context: LoopContext
     private let client: SocketAddress
+    private lazy var clientIP = LookupRequest.clientIP(of: self.client)
     private var snapshot: RelaySnapshot
     private weak var server: SMTPServerHandler?
     private var sweepToken: SessionSweep.Token?
@@ -220,7 +221,7 @@ extension RelaySession {
             mailCommand: self.mailLine.commandText,
             recipientCommand: self.recipientLine.commandText)
         let request = LookupRequest(
-            method: .none(envelope), clientAddress: self.client, loginAttempt: 1 + self.refusedLookups)
+            method: .none(envelope), clientIP: self.clientIP, loginAttempt: 1 + self.refusedLookups)
         self.context.lookupClient(lookup).ask(request, deadline: self.deadline) { result in
             self.lookupCompleted(result)
         }
