@@ -84,10 +84,11 @@ let package = Package(
         .executableTarget(
             name: "postern",
             dependencies: [
-                "Relay", logging,
+                "Relay", "Routing", "PosternClient", "PosternNIO", logging,
                 relayOnly("ArgumentParser", "swift-argument-parser"),
                 relayOnly("ServiceLifecycle", "swift-service-lifecycle"),
-            ],
+                relayOnly("UnixSignals", "swift-service-lifecycle"),
+            ] + nio,
             swiftSettings: strict),
 
         .testTarget(name: "BrokerCoreTests", dependencies: ["BrokerCore"], swiftSettings: strict),
@@ -97,6 +98,7 @@ let package = Package(
         .testTarget(
             name: "SMTPNIOTests",
             dependencies: ["SMTPNIO", "SMTPCore", relayOnly("NIOEmbedded", "swift-nio")] + nio,
+            exclude: ["Transcripts"],
             swiftSettings: strict),
         .testTarget(
             name: "AuthHTTPTests",
@@ -107,7 +109,7 @@ let package = Package(
         .testTarget(name: "RoutingTests", dependencies: ["Routing", "SMTPCore"], swiftSettings: strict),
         .testTarget(
             name: "RelayTests",
-            dependencies: ["Relay", "Routing", "SMTPCore", relayOnly("NIOEmbedded", "swift-nio")] + nio,
+            dependencies: ["Relay", "Routing", "SMTPCore", "AuthHTTP", relayOnly("NIOEmbedded", "swift-nio")] + nio,
             swiftSettings: strict),
         .testTarget(name: "IntegrationTests", path: "Tests/Integration", swiftSettings: strict),
     ],

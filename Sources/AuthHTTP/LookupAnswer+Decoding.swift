@@ -1,0 +1,174 @@
+import NIOCore
+
+extension LookupAnswer {
+    /// Decodes the headers of an answer, whatever its HTTP status: nginx looks at none.
+    ///
+    /// Names match in any case; others are skipped. Of a repeated header the last one counts, except that neither WAIT
+    /// nor a denial is undone by a later OK.
+    package init(fields: some Sequence<(name: String, value: String)>) {
+        var answer = Fields()
+        for (name, value) in fields {
+            guard let header = Header(name) else { continue }
+            answer.take(header, Self.trimmed(value))
+        }
+        self = answer.decode()
+    }
+
+    private static func trimmed(_ value: String) -> Substring {
+        let isSpace = { (octet: UInt8) in octet == 0x20 || octet == 0x09 }
+        var octets = value.utf8[...]
+        while let first = octets.first, isSpace(first) { octets.removeFirst() }
+        while let last = octets.last, isSpace(last) { octets.removeLast() }
+        return Substring(octets)
+    }
+}
+
+/// The headers of an answer that mean something, with nginx's spelling.
+private enum Header: String, CaseIterable {
+    case status = "auth-status"
+    case wait = "auth-wait"
+    case errorCode = "auth-error-code"
+    case server = "auth-server"
+    case port = "auth-port"
+    case user = "auth-user"
+    case password = "auth-pass"
+    /// Not nginx's.
+    case group = "auth-group"
+
+    init?(_ name: String) {
+        // Most headers of a web server are others, and fail here.
+        guard let first = name.utf8.first, first | 0x20 == UInt8(ascii: "a"), (9...15).contains(name.utf8.count) else {
+            return nil
+        }
+        let match = Self.allCases.first { header in
+            header.rawValue.utf8.count == name.utf8.count
+                && zip(header.rawValue.utf8, name.utf8).allSatisfy { known, octet in
+                    known == ((0x41...0x5A).contains(octet) ? octet | 0x20 : octet)
+                }
+        }
+        guard let match else { return nil }
+        self = match
+    }
+}
+
+/// What was found so far.
+private struct Fields {
+    private var mustWait = false
+    private var refusal: Substring?
+    private var wait: Int?
+    private var errorCode: Substring?
+    private var server: Substring?
+    private var port: Substring?
+    private var user: Substring?
+    private var password: Substring?
+    private var group: Substring?
+
+    mutating func take(_ header: Header, _ value: Substring) {
+        switch header {
+        case .status:
+            if value.utf8.elementsEqual("WAIT".utf8) {
+                self.mustWait = true
+            } else if !value.isEmpty, !value.utf8.elementsEqual("OK".utf8) {
+                self.refusal = value
+            }
+        case .wait: self.wait = Self.seconds(value)
+        case .errorCode: self.errorCode = value
+        case .server: self.server = value
+        case .port: self.port = value
+        case .user: self.user = value
+        case .password: self.password = value
+        case .group: self.group = value
+        }
+    }
+
+    func decode() -> LookupAnswer {
+        // Deviates: nginx asks again at once without a positive Auth-Wait, thousands of times a second.
+        if self.mustWait { return .wait(seconds: self.wait ?? 1) }
+        if let refusal { return .denied(self.denial(refusal)) }
+        guard let server, let port else { return .invalid(reason: "no Auth-Server and Auth-Port") }
+        guard let number = Self.port(port) else { return .invalid(reason: "Auth-Port is not a number from 1 to 65535") }
+        guard let address = Self.address(server, port: number) else {
+            return .invalid(reason: "Auth-Server is not an IP address; host names are not in this version")
+        }
+        let texts = [self.user, self.password, self.group]
+        guard texts.allSatisfy({ $0?.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F } ?? true }) else {
+            return .invalid(reason: "a control character in Auth-User, Auth-Pass or Auth-Group")
+        }
+        return .allowed(
+            LookupAnswer.Allowed(
+                server: address, user: self.user.map(String.init), password: self.password.map(String.init),
+                group: self.group.flatMap { $0.isEmpty ? nil : String($0) }))
+    }
+
+    private func denial(_ text: Substring) -> LookupAnswer.Denial {
+        let denial = LookupAnswer.Denial(text: Self.replyText(text), wait: self.wait)
+        guard let code = self.errorCode, let (replyCode, enhancedCode) = Self.replyCode(code) else { return denial }
+        return LookupAnswer.Denial(
+            replyCode: replyCode, enhancedCode: enhancedCode, text: denial.text, wait: denial.wait)
+    }
+}
+
+extension Fields {
+    /// 1 to `longestWait`; nil for 0 and for what is no number.
+    private static func seconds(_ value: Substring) -> Int? {
+        guard !value.isEmpty, value.utf8.allSatisfy(isDigit) else { return nil }
+        // A number too large for an Int is a long wait too.
+        let seconds = min(Int(value) ?? .max, LookupAnswer.longestWait)
+        return seconds > 0 ? seconds : nil
+    }
+
+    private static func port(_ value: Substring) -> Int? {
+        guard value.utf8.allSatisfy(isDigit), let port = UInt16(value), port > 0 else { return nil }
+        return Int(port)
+    }
+
+    /// An IPv4 or IPv6 literal, the latter with brackets or without.
+    private static func address(_ value: Substring, port: Int) -> SocketAddress? {
+        let isBracketed = value.utf8.first == UInt8(ascii: "[") && value.utf8.last == UInt8(ascii: "]")
+        let literal = isBracketed ? value.dropFirst().dropLast() : value
+        guard !isBracketed || literal.utf8.contains(UInt8(ascii: ":")) else { return nil }
+        // A scope would be taken from the name of an interface: no literal for a backend.
+        guard !literal.utf8.contains(UInt8(ascii: "%")) else { return nil }
+        return try? SocketAddress(ipAddress: String(literal), port: port)
+    }
+
+    /// `4yz` or `5yz`, and an enhanced code of the same class where there is one (RFC 5321 section 4.2, RFC 3463).
+    private static func replyCode(_ value: Substring) -> (UInt16, LookupAnswer.Denial.EnhancedCode?)? {
+        let parts = value.split(separator: " ", omittingEmptySubsequences: false)
+        guard (1...2).contains(parts.count) else { return nil }
+        let code = Array(parts[0].utf8)
+        guard code.count == 3, code[0] == UInt8(ascii: "4") || code[0] == UInt8(ascii: "5"),
+            (UInt8(ascii: "0")...UInt8(ascii: "5")).contains(code[1]), isDigit(code[2]),
+            let replyCode = UInt16(parts[0])
+        else { return nil }
+        guard parts.count == 2 else { return (replyCode, nil) }
+        let numbers = parts[1].split(separator: ".", omittingEmptySubsequences: false)
+        guard numbers.count == 3,
+            numbers.allSatisfy({ (1...3).contains($0.utf8.count) && $0.utf8.allSatisfy(isDigit) }),
+            let codeClass = UInt8(numbers[0]), UInt16(codeClass) == replyCode / 100,
+            let subject = UInt16(numbers[1]), let detail = UInt16(numbers[2])
+        else { return nil }
+        return (replyCode, LookupAnswer.Denial.EnhancedCode(codeClass, subject, detail))
+    }
+
+    /// One line of printable ASCII: what is folded is unfolded, every other character is a `?`, and what would not fit
+    /// a reply line of 512 octets with its codes is cut (RFC 5321 section 4.5.3.1.5).
+    private static func replyText(_ value: Substring) -> String {
+        var text: [UInt8] = []
+        for scalar in value.unicodeScalars where text.count < 480 {
+            switch scalar.value {
+            case 0x20, 0x09, 0x0A, 0x0D:
+                if text.last != 0x20 { text.append(0x20) }
+            case 0x21...0x7E:
+                text.append(UInt8(truncatingIfNeeded: scalar.value))
+            default:
+                text.append(UInt8(ascii: "?"))
+            }
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    private static func isDigit(_ octet: UInt8) -> Bool {
+        (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(octet)
+    }
+}

@@ -1,0 +1,70 @@
+package import NIOCore
+
+/// Whom to ask, and within which bounds.
+package struct LookupConfiguration: Equatable, Sendable {
+    /// Whom to ask.
+    package var endpoint: LookupEndpoint
+    /// The time of one question, from connecting to the end of the answer's headers. Deviates: nginx gives 60 s,
+    /// while the client's session stands still.
+    package var timeout: TimeAmount = .seconds(5)
+    /// Headers to add to each request, after those of the protocol.
+    package var extraHeaders: [ExtraHeader] = []
+    /// How long the server may put off its answer to one question with `Auth-Status: WAIT`, all waits together.
+    package var waitBudget: TimeAmount = .seconds(60)
+    /// Idle connections that are kept, on each event loop.
+    package var maximumIdleConnections = 16
+    /// How long an idle connection is kept.
+    package var idleTimeout: TimeAmount = .seconds(30)
+    /// The most octets of an answer up to the end of its headers. Deviates: nginx has 1024 and gives up beyond.
+    package var maximumHeadSize = 16 * 1024
+    /// The most octets of a body that are read and thrown away to keep the connection; a longer one closes it.
+    package var maximumBodySize = 64 * 1024
+
+    /// Makes a configuration with the default bounds.
+    package init(endpoint: LookupEndpoint) {
+        self.endpoint = endpoint
+    }
+}
+
+/// Where lookups go: the parts of an `http://` URL.
+package struct LookupEndpoint: Hashable, Sendable {
+    /// An IP address without brackets, or a host name.
+    package var host: String
+    /// The TCP port.
+    package var port: UInt16
+    /// The request target, with its query: it begins with a slash.
+    package var target: String
+}
+
+/// A header to add to each request; names and values that would change the protocol or forge a header cannot be made.
+package struct ExtraHeader: Hashable, Sendable {
+    /// A token (RFC 9110 section 5.1).
+    package let name: String
+    /// Octets without controls.
+    package let value: String
+
+    /// Makes a header of a name and a value from the configuration.
+    ///
+    /// Fails for a name that is no token, for one that belongs to the protocol or to HTTP's framing, and for a value
+    /// with a control in it.
+    package init(name: String, value: String) throws(LookupConfigurationError) {
+        guard !name.isEmpty, name.utf8.allSatisfy(Self.isTokenOctet) else {
+            throw LookupConfigurationError("\"\(name)\" is not the name of a header")
+        }
+        guard !Self.reserved.contains(name.lowercased()) else {
+            throw LookupConfigurationError("\(name) is sent by the relay itself, or would change the request")
+        }
+        guard value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 }) else {
+            throw LookupConfigurationError("the value of \(name) has a control character in it")
+        }
+        self.name = name
+        self.value = value
+    }
+}
+
+/// Why a URL or a header of the configuration cannot be used.
+package struct LookupConfigurationError: Error, Equatable, Sendable {
+    /// What is wrong, as a clause.
+    package var message: String
+    init(_ message: String) { self.message = message }
+}

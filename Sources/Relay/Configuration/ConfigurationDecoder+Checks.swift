@@ -1,0 +1,90 @@
+import Routing
+
+extension ConfigurationDecoder {
+    /// Finds what is wrong between the parts, and puts them together as far as they go.
+    ///
+    /// What it returns may be used only while no problem is an error.
+    mutating func assemble(_ draft: ConfigurationDraft, root: YAMLMark) -> RelayConfiguration {
+        if !draft.hasListeners { self.error(root, "", "there are no listeners") }
+        if !draft.hasLookup, !draft.hasRoutes || draft.routes.isEmpty {
+            self.error(root, "", "there are no routes and no lookup: every recipient would be refused")
+        }
+        self.checkListeners(draft)
+        self.checkLoops(draft)
+        self.checkPatterns(draft)
+
+        let groups = draft.groups.map(\.value)
+        var used: Set<String> = []
+        let routes = draft.routes.compactMap { route -> Route? in
+            guard let reference = route.group else { return nil }
+            let group: BackendGroup?
+            switch reference.value {
+            case .named(let name):
+                used.insert(name)
+                group = self.resolve(name, reference.mark, reference.path, draft)
+            case .inline(let own):
+                group = own
+            }
+            return group.map { Route(recipients: route.recipients.map(\.value), group: $0) }
+        }
+        let postmaster = draft.postmaster.flatMap { placed -> BackendGroup? in
+            used.insert(placed.value)
+            return self.resolve(placed.value, placed.mark, placed.path, draft)
+        }
+        for group in draft.groups where !used.contains(group.value.name) {
+            self.warning(group.mark, group.path, "nothing leads to this group")
+        }
+        return RelayConfiguration(
+            serverName: draft.serverName, listeners: draft.listeners.map(\.value), groups: groups, routes: routes,
+            postmaster: postmaster, lookup: draft.lookup, limits: draft.limits, timeouts: draft.timeouts,
+            admin: draft.admin)
+    }
+
+    private mutating func resolve(
+        _ name: String, _ mark: YAMLMark, _ path: String, _ draft: ConfigurationDraft
+    ) -> BackendGroup? {
+        if let group = draft.groups.first(where: { $0.value.name == name }) { return group.value }
+        // A group with a mistake was reported where it stands.
+        guard !draft.groupNames.contains(name) else { return nil }
+        self.error(mark, path, "no group is named \"\(name)\"\(Spelling.hint(name, among: draft.groupNames))")
+        return nil
+    }
+
+    private mutating func checkListeners(_ draft: ConfigurationDraft) {
+        var seen: [RelayConfiguration.Listener: YAMLMark] = [:]
+        for listener in draft.listeners {
+            if let first = seen[listener.value] {
+                self.error(listener.mark, listener.path, "it is the same as the one in line \(first.line)")
+            } else {
+                seen[listener.value] = listener.mark
+            }
+        }
+    }
+
+    /// An address of our own among the backends would send each message round until its Received fields are counted.
+    private mutating func checkLoops(_ draft: ConfigurationDraft) {
+        for backend in draft.backends {
+            for listener in draft.listeners {
+                guard case .address(let address, let port) = listener.value,
+                    backend.value.reaches(listener: address, port: port)
+                else { continue }
+                self.error(
+                    backend.mark, backend.path,
+                    "\(backend.value) is this relay's own listener (line \(listener.mark.line)): mail would go in circles"
+                )
+                break
+            }
+        }
+    }
+
+    private mutating func checkPatterns(_ draft: ConfigurationDraft) {
+        var seen: [RecipientPattern: YAMLMark] = [:]
+        for pattern in draft.routes.flatMap(\.recipients) {
+            if let first = seen[pattern.value] ?? seen[.everyone] {
+                self.warning(pattern.mark, pattern.path, "line \(first.line) takes these recipients already")
+            } else {
+                seen[pattern.value] = pattern.mark
+            }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+package import Logging
+package import NIOCore
+package import NIOPosix
+import Routing
+import ServiceLifecycle
+import SMTPCore
+import SMTPNIO
+import Synchronization
+
+/// The relay as a service: it listens, and at shutdown lets its sessions end.
+package struct RelayService: Service {
+    /// Where clients connect, each already bound; the service closes them.
+    package typealias Bind = @Sendable (ServerBootstrap) async throws -> [any Channel]
+
+    private let state: RelayState
+    private let group: MultiThreadedEventLoopGroup
+    private let logger: Logger
+    private let bind: Bind
+    private let drainLimit: Duration
+
+    /// Makes the service.
+    ///
+    /// - Parameters:
+    ///   - state: what holds; may be replaced while the service runs.
+    ///   - group: the event loops; the caller shuts them down after ``run()``.
+    ///   - drainLimit: how long sessions may go on after shutdown began.
+    ///   - bind: binds every listener through the bootstrap that it is given.
+    package init(
+        state: RelayState, group: MultiThreadedEventLoopGroup, logger: Logger, drainLimit: Duration = .seconds(30),
+        bind: @escaping Bind
+    ) {
+        self.state = state
+        self.group = group
+        self.logger = logger
+        self.drainLimit = drainLimit
+        self.bind = bind
+    }
+
+    /// Serves until shutdown begins, then drains: no new client, a 421 to who is idle, the end to who is in a transaction.
+    package func run() async throws {
+        let loops = try await LoopContexts(self.group, state: self.state, logger: self.logger)
+        let channels = try await self.bind(self.bootstrap(loops))
+        for channel in channels {
+            self.logger.notice("ready", metadata: ["listener": "\(channel.localAddress?.hostAndPort ?? "?")"])
+        }
+        try? await gracefulShutdown()
+        self.logger.notice("draining", metadata: ["connections": "\(self.connections)"])
+        for channel in channels { try? await channel.close() }
+        await loops.drain()
+        let limit = ContinuousClock.now + self.drainLimit
+        while self.connections > 0, ContinuousClock.now < limit { try? await Task.sleep(for: .milliseconds(50)) }
+        if self.connections > 0 {
+            self.logger.warning("sessions cut off", metadata: ["connections": "\(self.connections)"])
+        }
+        await loops.shutDown()
+        self.logger.notice("stopped")
+    }
+
+    private var connections: Int { self.state.connections.load(ordering: .relaxed) }
+
+    private func bootstrap(_ loops: LoopContexts) -> ServerBootstrap {
+        let state = self.state
+        return ServerBootstrap(group: self.group)
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelOption(.recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 4096, maximum: 65536))
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let snapshot = state.snapshot
+                    let count = state.connections.add(1, ordering: .relaxed).newValue
+                    channel.closeFuture.whenComplete { _ in state.connections.subtract(1, ordering: .relaxed) }
+                    guard count <= snapshot.configuration.limits.connections else {
+                        return try channel.pipeline.syncOperations.addHandler(RefusalHandler(.tooManyConnections))
+                    }
+                    try loops.serve(channel, snapshot)
+                }
+            }
+    }
+}
+
+/// The contexts of all event loops.
+private struct LoopContexts: Sendable {
+    private let contexts: [ObjectIdentifier: NIOLoopBound<LoopContext>]
+
+    init(_ group: MultiThreadedEventLoopGroup, state: RelayState, logger: Logger) async throws {
+        var contexts: [ObjectIdentifier: NIOLoopBound<LoopContext>] = [:]
+        for loop in group.makeIterator() {
+            contexts[ObjectIdentifier(loop)] = try await loop.submit {
+                NIOLoopBound(LoopContext(eventLoop: loop, state: state, logger: logger), eventLoop: loop)
+            }.get()
+        }
+        self.contexts = contexts
+    }
+
+    /// Gives a channel that has just been accepted its session.
+    func serve(_ channel: any Channel, _ snapshot: RelaySnapshot) throws {
+        guard let context = self.contexts[ObjectIdentifier(channel.eventLoop)]?.value else {
+            preconditionFailure("a channel on a loop of another group")
+        }
+        let client = try channel.remoteAddress.orUnknown()
+        let session = RelaySession(context: context, client: client)
+        let handler = SMTPServerHandler(
+            configuration: snapshot.session, extendedReply: snapshot.extendedReply, timeouts: snapshot.serverTimeouts,
+            form: .stuffed, sweep: context.sweep, delegate: session)
+        session.start(handler)
+        try channel.pipeline.syncOperations.addHandler(handler)
+    }
+
+    func drain() async {
+        for context in self.contexts.values {
+            try? await context.eventLoop.submit { context.value.sweep.forEach { $0.drain() } }.get()
+        }
+    }
+
+    func shutDown() async {
+        for context in self.contexts.values {
+            try? await context.eventLoop.submit { context.value.shutDown() }.get()
+        }
+    }
+}
+
+extension Optional where Wrapped == SocketAddress {
+    /// The client's address; a client that reset its connection before it was looked at has none any more.
+    fileprivate func orUnknown() throws -> SocketAddress {
+        guard let self else { throw ChannelError.alreadyClosed }
+        return self
+    }
+}
+
+/// Says one reply to a client that cannot be served, and closes.
+private final class RefusalHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private let reply: SMTPReply
+
+    init(_ reply: SMTPReply) {
+        self.reply = reply
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        var octets = ByteBuffer()
+        octets.writeReply(self.reply)
+        context.writeAndFlush(self.wrapOutboundOut(octets)).assumeIsolated().whenComplete { _ in
+            context.close(promise: nil)
+        }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {}
+}

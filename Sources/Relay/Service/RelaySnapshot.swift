@@ -1,0 +1,70 @@
+import Routing
+import SMTPCore
+import SMTPNIO
+import Synchronization
+
+/// What a relay does with mail, as one configuration says it: unchanged once made, replaced as a whole by a reload.
+package final class RelaySnapshot: Sendable {
+    /// The configuration itself.
+    package let configuration: RelayConfiguration
+    /// The name in the greeting and in EHLO, to clients and to backends.
+    package let serverName: String
+    let routes: RouteTable
+    let session: ServerSessionConfiguration
+    let extendedReply: SMTPReply
+    let serverTimeouts: SMTPServerTimeouts
+    private let balancers: Mutex<[String: Balancer]>
+
+    /// Makes a snapshot; `hostName` is the server's name where the configuration has none.
+    package init(_ configuration: RelayConfiguration, hostName: String) {
+        self.configuration = configuration
+        self.serverName = configuration.serverName ?? hostName
+        self.routes = configuration.routeTable
+        var session = ServerSessionConfiguration(serverName: self.serverName)
+        session.messageSize = UInt64(configuration.limits.messageSize)
+        session.recipients = configuration.limits.recipients
+        session.transactions = configuration.limits.transactions
+        session.errors = configuration.limits.errors
+        self.session = session
+        self.extendedReply = session.extendedReply
+        var timeouts = SMTPServerTimeouts()
+        timeouts.command = configuration.timeouts.command
+        timeouts.dataBlock = configuration.timeouts.dataBlock
+        self.serverTimeouts = timeouts
+        self.balancers = Mutex([:])
+    }
+
+    /// The backend of `group` whose turn it is, by its index; nil where all have been tried.
+    func nextBackend(of group: BackendGroup, excluding tried: [Int]) -> Int? {
+        self.balancers.withLock { balancers in
+            let index = balancers[group.name, default: Balancer(group)].next(excluding: tried)
+            if let index { balancers[group.name]?.started(index) }
+            return index
+        }
+    }
+
+    /// A connection to a backend that ``nextBackend(of:excluding:)`` chose has ended, or was not made.
+    func backendEnded(_ index: Int, of group: BackendGroup) {
+        self.balancers.withLock { $0[group.name]?.ended(index) }
+    }
+}
+
+/// What all parts of a running relay share.
+package final class RelayState: Sendable {
+    private let current: Mutex<RelaySnapshot>
+    /// The clients that are connected.
+    let connections = Atomic<Int>(0)
+
+    /// Makes the state of a relay.
+    package init(_ snapshot: RelaySnapshot) {
+        self.current = Mutex(snapshot)
+    }
+
+    /// What holds now; a transaction keeps the one that it began with.
+    package var snapshot: RelaySnapshot { self.current.withLock { $0 } }
+
+    /// Replaces what holds: for the transactions that begin from now on.
+    package func replace(_ snapshot: RelaySnapshot) {
+        self.current.withLock { $0 = snapshot }
+    }
+}

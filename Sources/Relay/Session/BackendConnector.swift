@@ -1,0 +1,99 @@
+import Logging
+import NIOCore
+import NIOPosix
+import Routing
+import SMTPCore
+import SMTPNIO
+
+/// Makes one connection to a destination: for a group, to its backends in the balancer's order until one answers.
+///
+/// Confined to its event loop, which is the client's: both legs of a session are on one.
+struct BackendConnector {
+    /// A connection to a backend, and how to give its place back.
+    struct Connection {
+        /// The handler that speaks to the backend.
+        let handler: SMTPClientHandler
+        /// The backend, for the log.
+        let address: String
+    }
+
+    let context: LoopContext
+    let snapshot: RelaySnapshot
+    let deadline: NIODeadline
+
+    /// Connects, and calls `completion` once, on the event loop; nil where nobody could be reached.
+    ///
+    /// The handler's session begins at once, and tells `delegate`.
+    func connect(
+        to destination: Destination, delegate: any SMTPClientDelegate, completion: @escaping (Connection?) -> Void
+    ) {
+        switch destination {
+        case .group(let group):
+            self.connect(to: group, tried: [], delegate: delegate, completion: completion)
+        case .server(let address, _):
+            let handler = self.makeHandler(delegate)
+            self.attempt(.socketAddress(address), handler) { error in
+                if let error { self.report(error, address.hostAndPort) }
+                completion(error == nil ? Connection(handler: handler, address: address.hostAndPort) : nil)
+            }
+        }
+    }
+
+    private func connect(
+        to group: BackendGroup, tried: [Int], delegate: any SMTPClientDelegate,
+        completion: @escaping (Connection?) -> Void
+    ) {
+        guard NIODeadline.now() < self.deadline, let index = self.snapshot.nextBackend(of: group, excluding: tried)
+        else { return completion(nil) }
+        let backend = group.backends[index].address
+        let handler = self.makeHandler(delegate)
+        handler.onClose { [snapshot] in snapshot.backendEnded(index, of: group) }
+        self.attempt(.backend(backend), handler) { error in
+            guard let error else {
+                return completion(Connection(handler: handler, address: backend.description))
+            }
+            self.report(error, backend.description)
+            self.snapshot.backendEnded(index, of: group)
+            self.connect(to: group, tried: tried + [index], delegate: delegate, completion: completion)
+        }
+    }
+
+    private enum Target {
+        case socketAddress(SocketAddress)
+        case backend(BackendAddress)
+    }
+
+    private func makeHandler(_ delegate: any SMTPClientDelegate) -> SMTPClientHandler {
+        SMTPClientHandler(name: self.snapshot.serverName, sweep: self.context.sweep, delegate: delegate)
+    }
+
+    private func attempt(_ target: Target, _ handler: SMTPClientHandler, completion: @escaping ((any Error)?) -> Void) {
+        let loop = self.context.eventLoop
+        let bound = NIOLoopBound(handler, eventLoop: loop)
+        let timeout = min(self.snapshot.configuration.timeouts.connect, self.deadline - .now())
+        let bootstrap = ClientBootstrap(group: loop)
+            .connectTimeout(max(timeout, .milliseconds(1)))
+            .channelOption(.writeBufferWaterMark, value: .init(low: 32 << 10, high: 64 << 10))
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(bound.value) }
+            }
+        let connected: EventLoopFuture<any Channel> =
+            switch target {
+            case .socketAddress(let address): bootstrap.connect(to: address)
+            case .backend(.ip(let address, let port)): bootstrap.connect(host: address.description, port: Int(port))
+            case .backend(.host(let name, let port)): bootstrap.connect(host: name, port: Int(port))
+            case .backend(.unix(let path)): bootstrap.connect(unixDomainSocketPath: path)
+            }
+        connected.assumeIsolated().whenComplete { result in
+            switch result {
+            case .success: completion(nil)
+            case .failure(let error): completion(error)
+            }
+        }
+    }
+
+    private func report(_ error: any Error, _ address: String) {
+        self.context.logger.warning(
+            "backend not reachable", metadata: ["backend": "\(address)", "error": "\(error)"])
+    }
+}

@@ -1,0 +1,44 @@
+package import NIOCore
+package import Routing
+package import SMTPCore
+
+/// Where a recipient's mail goes.
+package enum Destination: Equatable, Sendable {
+    /// A group of relay.yaml.
+    case group(BackendGroup)
+    /// The server that a lookup named; answers with the same `group` (Auth-Group) may share a transaction.
+    case server(SocketAddress, group: String?)
+
+    /// Whether mail for both may go through one connection.
+    func isSame(as other: Destination) -> Bool {
+        switch (self, other) {
+        case (.group(let mine), .group(let theirs)): mine.isSame(as: theirs)
+        case (.server(let mine, _), .server(let theirs, _)): mine == theirs
+        case (.group, .server), (.server, .group): false
+        }
+    }
+
+    /// What the log calls it.
+    package var name: String {
+        switch self {
+        case .group(let group): group.name
+        case .server(let address, let group): group ?? address.hostAndPort
+        }
+    }
+}
+
+/// What is to become of a recipient.
+package enum RecipientDecision: Equatable, Sendable {
+    /// It goes there.
+    case forward(Destination)
+    /// It is refused; `closing` ends the session, unless a recipient has been accepted.
+    case refuse(SMTPReply, closing: Bool)
+}
+
+extension SocketAddress {
+    /// `192.0.2.1:25` or `[2001:db8::1]:25`.
+    package var hostAndPort: String {
+        guard let host = self.ipAddress, let port = self.port else { return self.pathname.map { "unix:\($0)" } ?? "?" }
+        return host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    }
+}

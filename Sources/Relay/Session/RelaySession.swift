@@ -1,0 +1,266 @@
+import AuthHTTP
+import Logging
+import NIOCore
+import Routing
+import SMTPCore
+import SMTPNIO
+
+/// One client of the relay: does what ``RelayTransaction`` decides, with lookups, a backend and the clock.
+///
+/// Confined to the client's event loop, as the backend's connection is.
+final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
+    private let context: LoopContext
+    private let client: SocketAddress
+    private var snapshot: RelaySnapshot
+    private weak var server: SMTPServerHandler?
+    private var sweepToken: SessionSweep.Token?
+    private(set) var deadline = NIODeadline.distantFuture
+
+    private var transaction = RelayTransaction()
+    private var connection: BackendConnector.Connection?
+    /// Counts connections, so that the outcome of one that nobody waits for any more is known as such.
+    private var connectionID: UInt64 = 0
+    private var mailLine = ByteBuffer()
+    private var recipientLine = ByteBuffer()
+    private var refusedLookups = 0
+    private var log = TransactionLog()
+    private var isClosed = false
+
+    init(context: LoopContext, client: SocketAddress) {
+        self.context = context
+        self.client = client
+        self.snapshot = context.state.snapshot
+    }
+
+    /// Joins the session to its client's handler; both end together.
+    func start(_ server: SMTPServerHandler) {
+        self.server = server
+        self.sweepToken = self.context.sweep.add(self)
+    }
+
+    func drain() {}  // The client's handler is swept too, and ends the session.
+
+    /// Somebody has kept the client waiting for too long.
+    func deadlineExpired() {
+        self.deadline = .distantFuture
+        if self.transaction.isWaiting { self.perform(self.transaction.failed(.timeout)) }
+    }
+}
+
+// MARK: The client
+
+extension RelaySession {
+    var acceptsMessage: Bool {
+        guard self.transaction.isSending, let connection = self.connection else { return true }
+        return connection.handler.isWritable
+    }
+
+    func transactionBegan(_ mail: MailCommand, line: ByteBuffer) {
+        self.snapshot = self.context.state.snapshot
+        self.mailLine = line
+        self.log.began(mail)
+        self.transaction.began(mail)
+    }
+
+    func resolveRecipient(_ recipient: RecipientCommand, line: ByteBuffer) {
+        self.recipientLine = line
+        self.deadline = .now() + self.snapshot.configuration.timeouts.recipient
+        self.perform(self.transaction.recipient(recipient))
+    }
+
+    func prepareMessage() {
+        self.deadline = .now() + self.snapshot.configuration.timeouts.data
+        self.perform(self.transaction.dataRequested())
+    }
+
+    func messageReceived(_ octets: ByteBuffer) {
+        guard self.transaction.isSending else { return }
+        self.connection?.handler.writeMessage(octets)
+    }
+
+    func messageReceiveCompleted() {
+        guard self.transaction.isSending else { return }
+        self.connection?.handler.flushMessage()
+    }
+
+    func messageIsTooBig() {
+        self.perform(self.transaction.messageTooBig())
+        self.log.refused(self.context.logger, .messageTooBig, self.client)
+    }
+
+    func messageEnded(size: UInt64, bareLineFeeds: UInt64, bareCarriageReturns: UInt64) {
+        self.log.received(size: size, bareLineFeeds: bareLineFeeds, bareCarriageReturns: bareCarriageReturns)
+        self.deadline = .now() + self.snapshot.configuration.timeouts.finalDot
+        self.perform(self.transaction.messageEnded())
+    }
+
+    func transactionReset() {
+        self.perform(self.transaction.reset())
+    }
+
+    func sessionClosed() {
+        self.isClosed = true
+        if self.transaction.isSending { self.log.abandoned(self.context.logger, self.client) }
+        self.perform(self.transaction.reset())
+        self.leave()
+        if let token = self.sweepToken { self.context.sweep.remove(token) }
+        self.sweepToken = nil
+        self.server = nil
+    }
+}
+
+// MARK: The backend
+
+extension RelaySession {
+    func clientReady() {
+        self.perform(self.transaction.connected())
+    }
+
+    func clientAnswered(_ question: ClientSession.Question, _ reply: SMTPReply) {
+        self.perform(
+            self.transaction.answered(question, reply, isOpen: self.connection?.handler.isOpen ?? false))
+    }
+
+    func clientFailed(_ failure: SMTPClientFailure) {
+        self.log.backendFailed(self.context.logger, failure, backend: self.connection?.address, self.client)
+        self.connection = nil
+        self.perform(self.transaction.failed(.session(failure)))
+        self.server?.resumeReading()
+    }
+
+    func clientWritabilityChanged(_ isWritable: Bool) {
+        if isWritable { self.server?.resumeReading() }
+    }
+
+    private func connect(to destination: Destination) {
+        self.leave()
+        self.connectionID += 1
+        let id = self.connectionID
+        let connector = BackendConnector(context: self.context, snapshot: self.snapshot, deadline: self.deadline)
+        connector.connect(to: destination, delegate: self) { connection in
+            guard id == self.connectionID, !self.isClosed else {
+                connection?.handler.close()
+                return
+            }
+            self.connection = connection
+            if connection == nil { self.perform(self.transaction.failed(.unreachable)) }
+        }
+    }
+
+    /// Takes leave of the backend.
+    private func leave() {
+        self.connectionID += 1
+        self.connection?.handler.quit()
+        self.connection = nil
+    }
+
+    private func closeConnection() {
+        self.connectionID += 1
+        self.connection?.handler.close()
+        self.connection = nil
+    }
+}
+
+// MARK: Actions
+
+extension RelaySession {
+    private func perform(_ action: RelayTransaction.Action) {
+        switch action {
+        case .none:
+            break
+        case .decide(let recipient):
+            self.decide(recipient)
+        case .connect(let destination):
+            self.connect(to: destination)
+        case .begin(let mail, let path):
+            self.connection?.handler.begin(mail, path)
+        case .addRecipient(let path):
+            self.connection?.handler.recipient(path)
+        case .prepareMessage:
+            self.connection?.handler.data()
+        case .endMessage:
+            self.connection?.handler.endMessage()
+        case .abandonTransaction:
+            self.connection?.handler.abandon()
+        case .closeLeg:
+            self.closeConnection()
+        case .answer(let answer):
+            self.answer(answer)
+        case .closeLegAndAnswer(let answer):
+            self.answer(answer, closingConnection: true)
+        }
+    }
+
+    private func answer(_ answer: RelayTransaction.Answer, closingConnection: Bool = false) {
+        let backend = self.connection?.address
+        if closingConnection { self.closeConnection() }
+        self.deadline = .distantFuture
+        switch answer {
+        case .recipient(let reply, let closing):
+            self.log.answered(recipient: reply)
+            self.server?.recipientCompleted(reply, closing: closing)
+        case .data(let reply):
+            self.server?.dataCompleted(reply)
+        case .message(let reply):
+            self.log.completed(self.context.logger, reply, backend: backend, self.client)
+            self.server?.messageCompleted(reply)
+        }
+    }
+
+    /// By the route table; where it has no match, by lookup; where there is none, the recipient is refused.
+    private func decide(_ recipient: RecipientCommand) {
+        if case .group(let group) = self.snapshot.routes.decide(recipient.forwardPath) {
+            return self.perform(self.transaction.decided(.forward(.group(group))))
+        }
+        guard let lookup = self.snapshot.configuration.lookup else {
+            return self.perform(self.transaction.decided(.refuse(.relayingDenied, closing: false)))
+        }
+        let envelope = LookupRequest.Envelope(
+            helo: self.server?.clientGreeting?.name ?? "",
+            mailCommand: self.mailLine.commandText,
+            recipientCommand: self.recipientLine.commandText)
+        let request = LookupRequest(
+            method: .none(envelope), clientAddress: self.client, loginAttempt: 1 + self.refusedLookups)
+        self.context.lookupClient(lookup).ask(request, deadline: self.deadline) { result in
+            self.lookupCompleted(result)
+        }
+    }
+
+    private func lookupCompleted(_ result: Result<LookupVerdict, LookupError>) {
+        guard !self.isClosed else { return }
+        switch result {
+        case .success(.allowed(let allowed)):
+            self.perform(
+                self.transaction.decided(.forward(.server(allowed.server, group: allowed.group))))
+        case .success(.denied(let denial)):
+            self.refusedLookups += 1
+            self.refuse(denial)
+        case .failure(let error):
+            self.context.logger.warning("lookup failed", metadata: ["error": "\(error)", "client": "\(self.client.hostAndPort)"])
+            self.perform(self.transaction.decided(.refuse(.lookupFailed, closing: false)))
+        }
+    }
+
+    /// A denial without Auth-Wait closes the session; with it, the reply waits, and the session goes on.
+    private func refuse(_ denial: LookupAnswer.Denial) {
+        let code = denial.enhancedCode.map { EnhancedStatusCode($0.codeClass, $0.subject, $0.detail) }
+        let reply = SMTPReply(denial.replyCode, code, denial.text)
+        guard let seconds = denial.wait else {
+            return self.perform(self.transaction.decided(.refuse(reply, closing: true)))
+        }
+        self.deadline = .distantFuture
+        self.context.eventLoop.assumeIsolated().scheduleTask(in: .seconds(Int64(seconds))) {
+            guard !self.isClosed else { return }
+            self.perform(self.transaction.decided(.refuse(reply, closing: false)))
+        }
+    }
+}
+
+extension ByteBuffer {
+    /// A command line as lookups have it: from the verb to the end of the last argument.
+    fileprivate var commandText: String {
+        var text = String(buffer: self)
+        while text.utf8.last == UInt8(ascii: " ") || text.utf8.last == UInt8(ascii: "\t") { text.removeLast() }
+        return text
+    }
+}

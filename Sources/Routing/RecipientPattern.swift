@@ -1,0 +1,129 @@
+package import SMTPCore
+
+/// What a route says of the recipients that it takes.
+package enum RecipientPattern: Hashable, Sendable {
+    /// `"*"`: every recipient.
+    case everyone
+    /// `flxw.de`: every mailbox of this domain, or of this address literal (`[192.0.2.1]`); lower case.
+    case domain(String)
+    /// `*.flxw.de`: every mailbox of a domain below this one, at any depth, but not of this one; lower case.
+    case subdomains(of: String)
+    /// `postmaster@`: this local-part at whatever domain.
+    case localPart(LocalPart)
+    /// `user@flxw.de`: one mailbox; the domain in lower case.
+    case mailbox(LocalPart, domain: String)
+
+    /// Parses a pattern as relay.yaml has it.
+    ///
+    /// Fails with what is wrong in words fit for the person who wrote it; regular expressions are recognised and
+    /// refused.
+    package init(parsing text: String) throws(PatternError) {
+        guard !text.isEmpty else { throw PatternError("a pattern is empty") }
+        guard isASCII(text) else {
+            throw PatternError("\"\(text)\" is not ASCII; write a domain as its A-label (xn--…)")
+        }
+        if text == "*" {
+            self = .everyone
+        } else if text.utf8.first == UInt8(ascii: "/") {
+            throw PatternError("\"\(text)\": regular expressions are not in this version")
+        } else if let at = text.utf8.lastIndex(of: UInt8(ascii: "@")) {
+            let local = try Self.localPart(String(text[..<at]), of: text)
+            let domain = String(text[text.index(after: at)...])
+            self = domain.isEmpty ? .localPart(local) : .mailbox(local, domain: try Self.domainKey(domain, of: text))
+        } else if text.utf8.starts(with: "*.".utf8) {
+            let parent = String(text.dropFirst(2))
+            guard parent.utf8.first != UInt8(ascii: "[") else {
+                throw PatternError("\"\(text)\": an address literal has no subdomains")
+            }
+            self = .subdomains(of: try Self.domainKey(parent, of: text))
+        } else {
+            self = .domain(try Self.domainKey(text, of: text))
+        }
+    }
+}
+
+/// Why a text is no pattern.
+package struct PatternError: Error, Equatable, Sendable {
+    /// What is wrong, as a clause that names the pattern.
+    package var message: String
+
+    init(_ message: String) { self.message = message }
+}
+
+extension RecipientPattern {
+    /// Whether `recipient` is one of these.
+    package func matches(_ recipient: ForwardPath) -> Bool {
+        self.matches(RecipientKey(recipient))
+    }
+
+    func matches(_ recipient: RecipientKey) -> Bool {
+        switch self {
+        case .everyone:
+            return true
+        case .domain(let domain):
+            return recipient.domain.map { sameOctets($0, domain) } ?? false
+        case .subdomains(let parent):
+            guard let domain = recipient.domain?.utf8 else { return false }
+            let rest = domain.count - parent.utf8.count
+            // A literal ends in "]" and no domain does, so it is below none.
+            guard rest > 1, domain.dropFirst(rest).elementsEqual(parent.utf8) else { return false }
+            return domain.dropFirst(rest - 1).first == UInt8(ascii: ".")
+        case .localPart(let local):
+            return recipient.localPart == local
+        case .mailbox(let local, let domain):
+            return recipient.localPart == local && recipient.domain.map { sameOctets($0, domain) } ?? false
+        }
+    }
+
+    private static func localPart(_ text: String, of pattern: String) throws(PatternError) -> LocalPart {
+        guard !text.isEmpty else {
+            throw PatternError("\"\(pattern)\" has no local-part; a domain is written without the @")
+        }
+        // RFC 5321 section 4.5.3.1.1.
+        guard text.utf8.count <= 64 else { throw PatternError("\"\(pattern)\": a local-part has 64 octets at most") }
+        let quote = UInt8(ascii: "\"")
+        let isQuoted = text.utf8.count >= 2 && text.utf8.first == quote && text.utf8.last == quote
+        guard isQuoted || text.utf8.allSatisfy(Self.isDotStringOctet) else {
+            throw PatternError("\"\(pattern)\": this local-part has to be quoted (RFC 5321 section 4.1.2)")
+        }
+        guard !text.utf8.contains(where: { $0 < 0x20 || $0 == 0x7F }) else {
+            throw PatternError("a pattern has a control character in it")
+        }
+        return LocalPart(text)
+    }
+
+    private static func domainKey(_ text: String, of pattern: String) throws(PatternError) -> String {
+        if text.utf8.first == UInt8(ascii: "["), text.utf8.last == UInt8(ascii: "]"), text.utf8.count <= 255 {
+            return lowercasedASCII(text)
+        }
+        if text.utf8.contains(UInt8(ascii: "*")) {
+            throw PatternError("\"\(pattern)\": a star stands alone or before a domain, as in \"*.example.org\"")
+        }
+        if let problem = DomainName.problem(text) { throw PatternError("\"\(pattern)\" is not a domain: \(problem)") }
+        return DomainName.canonical(text)
+    }
+
+    /// An octet of an atom, or a dot (RFC 5321 section 4.1.2).
+    private static func isDotStringOctet(_ octet: UInt8) -> Bool {
+        switch octet {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"):
+            return true
+        default:
+            return "!#$%&'*+-/=?^_`{|}~.".utf8.contains(octet)
+        }
+    }
+}
+
+extension RecipientPattern: CustomStringConvertible {
+    /// The pattern as the configuration has it.
+    package var description: String {
+        switch self {
+        case .everyone: "*"
+        case .domain(let domain): domain
+        case .subdomains(let parent): "*.\(parent)"
+        case .localPart(let local): "\(local)@"
+        case .mailbox(let local, let domain): "\(local)@\(domain)"
+        }
+    }
+}

@@ -1,0 +1,137 @@
+import NIOCore
+import NIOEmbedded
+import SMTPCore
+import SMTPNIO
+import Testing
+
+private final class Listener: SMTPClientDelegate {
+    private(set) var isReady = false
+    private(set) var answers: [String] = []
+    private(set) var failure: SMTPClientFailure?
+
+    func clientReady() { self.isReady = true }
+    func clientAnswered(_ question: ClientSession.Question, _ reply: SMTPReply) { self.answers.append("\(question) \(reply)") }
+    func clientFailed(_ failure: SMTPClientFailure) { self.failure = failure }
+    func clientWritabilityChanged(_ isWritable: Bool) {}
+}
+
+private let mail = MailCommand(.mailbox(SMTPCore.Mailbox(localPart: "a", domain: "b.example")))
+private let path = ForwardPath.mailbox(SMTPCore.Mailbox(localPart: "c", domain: "d.example"))
+
+/// A connection to a server that the test plays.
+private final class Connection {
+    let channel = EmbeddedChannel()
+    let listener = Listener()
+    let handler: SMTPClientHandler
+
+    init() throws {
+        self.handler = SMTPClientHandler(
+            name: "relay.example", sweep: SessionSweep(eventLoop: self.channel.embeddedEventLoop), delegate: self.listener)
+        try self.channel.pipeline.syncOperations.addHandler(self.handler)
+        self.channel.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 2525), promise: nil)
+    }
+
+    /// The server sends `text`; returns what the handler wrote.
+    func serverSays(_ text: String) throws -> String {
+        if self.channel.isActive { try self.channel.writeInbound(ByteBuffer(string: text)) }
+        return try self.written()
+    }
+
+    func written() throws -> String {
+        var result = ""
+        while let octets = try self.channel.readOutbound(as: ByteBuffer.self) { result += String(buffer: octets) }
+        return result
+    }
+}
+
+@Suite struct SMTPClientHandlerTests {
+    @Test("A message goes to a server that pipelines")
+    func message() throws {
+        let connection = try Connection()
+        #expect(try connection.serverSays("220 hello\r\n") == "EHLO relay.example\r\n")
+        #expect(try connection.serverSays("250-backend\r\n250 PIPELINING\r\n") == "")
+        #expect(connection.listener.isReady)
+        connection.handler.begin(mail, path)
+        #expect(try connection.written() == "MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n")
+        _ = try connection.serverSays("250 OK\r\n250 OK\r\n")
+        connection.handler.data()
+        #expect(try connection.written() == "DATA\r\n")
+        _ = try connection.serverSays("354 go\r\n")
+        connection.handler.writeMessage(ByteBuffer(string: "x\r\n"))
+        connection.handler.endMessage()
+        #expect(try connection.written() == "x\r\n.\r\n")
+        _ = try connection.serverSays("250 2.0.0 queued\r\n")
+        #expect(connection.listener.answers == ["recipient 250 OK", "data 354 go", "message 250 2.0.0 queued"])
+        connection.handler.quit()
+        #expect(try connection.written() == "QUIT\r\n")
+        _ = try connection.serverSays("221 bye\r\n")
+        #expect(!connection.channel.isActive)
+        #expect(connection.listener.failure == nil)
+    }
+
+    @Test("Replies are read however they are cut, and with LF alone")
+    func cuts() throws {
+        let stream = Array("220-one\r\n220 two\n250-backend\r\n250-PIPELINING\n250 SIZE\r\n".utf8)
+        for cut in 0...stream.count {
+            let connection = try Connection()
+            _ = try connection.serverSays(String(decoding: stream[..<cut], as: UTF8.self))
+            _ = try connection.serverSays(String(decoding: stream[cut...], as: UTF8.self))
+            #expect(connection.listener.isReady, "cut at \(cut)")
+        }
+    }
+
+    @Test(
+        "A server that talks nonsense is closed, and its bounds are kept",
+        arguments: [
+            ("HTTP/1.1 400 Bad Request\r\n", SMTPClientFailure.syntax(.notAReply)),
+            ("220-a\r\n250 b\r\n", .syntax(.codesDiffer)),
+            (String(repeating: "x", count: 5000), .syntax(.lineTooLong)),
+            (String(repeating: "220-x\r\n", count: 200), .syntax(.tooManyLines)),
+            ("554 no\r\n", .session(ClientSessionError(code: .refusedSession, reply: SMTPReply(554, nil, "no")))),
+        ])
+    func nonsense(text: String, failure: SMTPClientFailure) throws {
+        let connection = try Connection()
+        _ = try connection.serverSays(text)
+        #expect(connection.listener.failure == failure)
+        #expect(!connection.channel.isActive)
+    }
+
+    @Test("A server that closes is a failure; one that was told QUIT is not")
+    func closed() throws {
+        let lost = try Connection()
+        _ = try lost.serverSays("220 hello\r\n")
+        lost.channel.close(promise: nil)
+        lost.channel.embeddedEventLoop.run()
+        #expect(lost.listener.failure == .closed)
+        let quit = try Connection()
+        _ = try quit.serverSays("220 hello\r\n")
+        _ = try quit.serverSays("250 backend\r\n")
+        quit.handler.quit()
+        quit.channel.close(promise: nil)
+        quit.channel.embeddedEventLoop.run()
+        #expect(quit.listener.failure == nil)
+    }
+
+    @Test("A server that never answers QUIT is closed by the sweep")
+    func silentQuit() throws {
+        let connection = try Connection()
+        _ = try connection.serverSays("220 hello\r\n")
+        _ = try connection.serverSays("250 backend\r\n")
+        connection.handler.quit()
+        #expect(connection.channel.isActive)
+        // The sweep looks every second; the deadline is on the real clock, so it is asked directly.
+        connection.handler.deadlineExpired()
+        #expect(!connection.channel.isActive)
+    }
+
+    @Test("The hook for the end is called once, however the connection ends")
+    func closeHook() throws {
+        let connection = try Connection()
+        var calls = 0
+        connection.handler.onClose { calls += 1 }
+        _ = try connection.serverSays("220 hello\r\n")
+        connection.handler.close()
+        connection.channel.embeddedEventLoop.run()
+        #expect(calls == 1)
+    }
+}

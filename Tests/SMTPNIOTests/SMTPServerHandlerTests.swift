@@ -1,0 +1,255 @@
+import NIOCore
+import NIOEmbedded
+import SMTPCore
+import SMTPNIO
+import Testing
+
+/// A delegate that keeps messages in memory, and completes at once or with the next tick of its loop.
+private final class Mailbox: SMTPServerDelegate {
+    weak var handler: SMTPServerHandler?
+    var acceptsMessage = true
+    private(set) var message: [UInt8] = []
+    private(set) var messages: [[UInt8]] = []
+    private(set) var calls: [String] = []
+    private let loop: EmbeddedEventLoop?
+
+    init(deferringOn loop: EmbeddedEventLoop? = nil) {
+        self.loop = loop
+    }
+
+    private func complete(_ body: @escaping () -> Void) {
+        if let loop = self.loop {
+            loop.assumeIsolated().execute(body)
+        } else {
+            body()
+        }
+    }
+
+    func transactionBegan(_ mail: MailCommand, line: ByteBuffer) {
+        self.calls.append(String(buffer: line))
+    }
+
+    func resolveRecipient(_ recipient: RecipientCommand, line: ByteBuffer) {
+        let isGood = !recipient.forwardPath.description.hasPrefix("bad")
+        let reply = isGood ? SMTPReply(250, .init(2, 1, 5), "Fine") : SMTPReply(550, .init(5, 1, 1), "No such user")
+        self.complete { self.handler?.recipientCompleted(reply) }
+    }
+
+    func prepareMessage() {
+        self.complete { self.handler?.dataCompleted(.startMailInput) }
+    }
+
+    func messageReceived(_ octets: ByteBuffer) { self.message += Array(octets.readableBytesView) }
+    func messageReceiveCompleted() {}
+
+    func messageIsTooBig() {
+        self.calls.append("too big")
+        self.message = []
+    }
+
+    func messageEnded(size: UInt64, bareLineFeeds: UInt64, bareCarriageReturns: UInt64) {
+        self.messages.append(self.message)
+        self.message = []
+        self.complete { self.handler?.messageCompleted(SMTPReply(250, .init(2, 0, 0), "Kept \(size)")) }
+    }
+
+    func transactionReset() { self.calls.append("reset") }
+    func sessionClosed() { self.calls.append("closed") }
+}
+
+/// A server's channel with its delegate.
+private final class Server {
+    let loop = EmbeddedEventLoop()
+    let channel: EmbeddedChannel
+    let mailbox: Mailbox
+    let handler: SMTPServerHandler
+
+    init(deferring: Bool = false, timeouts: SMTPServerTimeouts = SMTPServerTimeouts()) throws {
+        var configuration = ServerSessionConfiguration(serverName: "mx.example")
+        configuration.messageSize = 1000
+        self.mailbox = Mailbox(deferringOn: deferring ? self.loop : nil)
+        self.channel = EmbeddedChannel(loop: self.loop)
+        self.handler = SMTPServerHandler(
+            configuration: configuration, extendedReply: configuration.extendedReply, timeouts: timeouts, form: .stuffed,
+            sweep: SessionSweep(eventLoop: self.loop), delegate: self.mailbox)
+        self.mailbox.handler = self.handler
+        try self.channel.pipeline.syncOperations.addHandler(self.handler)
+        self.channel.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 25), promise: nil)
+    }
+
+    /// Sends octets; the loop then runs until nothing is left to do.
+    func send(_ octets: some Sequence<UInt8>) throws {
+        guard self.channel.isActive else { return }
+        try self.channel.writeInbound(ByteBuffer(bytes: octets))
+        self.loop.run()
+    }
+
+    func send(_ text: String) throws { try self.send(Array(text.utf8)) }
+
+    /// Everything written since the last call, each write by itself.
+    func writes() throws -> [String] {
+        var result: [String] = []
+        while let octets = try self.channel.readOutbound(as: ByteBuffer.self) { result.append(String(buffer: octets)) }
+        return result
+    }
+
+    func replies() throws -> String { try self.writes().joined() }
+}
+
+@Suite struct SMTPServerHandlerTests {
+    static let transcripts = ["delivery", "order", "errors", "too-big", "http", "bdat", "smuggling"]
+
+    @Test("Transcripts, whole and octet by octet, answered at once and later", arguments: transcripts, [false, true])
+    func transcript(name: String, deferring: Bool) throws {
+        let transcript = try Transcript(named: name)
+        let whole = try Server(deferring: deferring)
+        try whole.send(transcript.client)
+        #expect(try whole.replies() == transcript.server)
+        let single = try Server(deferring: deferring)
+        for octet in transcript.client { try single.send([octet]) }
+        #expect(try single.replies() == transcript.server)
+        #expect(single.mailbox.messages == whole.mailbox.messages)
+    }
+
+    @Test("Transcripts, cut at every offset", arguments: transcripts)
+    func cuts(name: String) throws {
+        let transcript = try Transcript(named: name)
+        for cut in 1..<transcript.client.count {
+            let server = try Server()
+            try server.send(transcript.client[..<cut])
+            try server.send(transcript.client[cut...])
+            #expect(try server.replies() == transcript.server, "cut at \(cut)")
+        }
+    }
+
+    @Test("What is smuggled stays in its message")
+    func smuggled() throws {
+        let server = try Server()
+        try server.send(try Transcript(named: "smuggling").client)
+        #expect(server.mailbox.messages.count == 1)
+        #expect(server.mailbox.calls.filter { $0.hasPrefix("MAIL") } == ["MAIL FROM:<a@b.example>"])
+    }
+
+    @Test("Replies to commands that came together leave in one write")
+    func oneWrite() throws {
+        let server = try Server()
+        _ = try server.writes()
+        try server.send("EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<a@b.example>\r\nRCPT TO:<bad@b.example>\r\nDATA\r\n")
+        #expect(try server.writes().count == 1)
+    }
+
+    @Test("Reading stops while the delegate takes no more of a message, and goes on when it does")
+    func backPressure() throws {
+        let server = try Server()
+        let reads = ReadCounter()
+        try server.channel.pipeline.syncOperations.addHandler(reads, position: .first)
+        try server.send("EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<a@b.example>\r\nDATA\r\n")
+        server.channel.pipeline.read()
+        #expect(reads.count == 1)
+        server.mailbox.acceptsMessage = false
+        server.channel.pipeline.read()
+        #expect(reads.count == 1)
+        server.mailbox.acceptsMessage = true
+        server.handler.resumeReading()
+        #expect(reads.count == 2)
+    }
+
+    @Test("A silent client gets 421, wherever it is", arguments: ["", "EHLO x\r\n", "EHLO x\r\nMAIL FROM:<a@b.example>\r\n"])
+    func commandTimeout(sent: String) throws {
+        var timeouts = SMTPServerTimeouts()
+        timeouts.command = .milliseconds(-1)  // over as soon as it is looked at
+        let server = try Server(timeouts: timeouts)
+        try server.send(sent)
+        _ = try server.writes()
+        server.loop.advanceTime(by: .seconds(1))
+        #expect(try server.replies() == "421 4.4.2 Timeout, closing connection\r\n")
+        #expect(server.mailbox.calls.contains("reset"))
+    }
+
+    @Test("A client that falls silent in its message gets 421, and the message goes nowhere")
+    func dataTimeout() throws {
+        var timeouts = SMTPServerTimeouts()
+        timeouts.dataBlock = .milliseconds(-1)
+        let server = try Server(timeouts: timeouts)
+        try server.send("EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<a@b.example>\r\nDATA\r\nhalf a mess")
+        _ = try server.writes()
+        server.loop.advanceTime(by: .seconds(1))
+        #expect(try server.replies() == "421 4.4.2 Timeout, closing connection\r\n")
+        #expect(server.mailbox.messages.isEmpty)
+        #expect(Array(server.mailbox.calls.suffix(2)) == ["reset", "closed"])
+    }
+
+    @Test("A client that leaves in its message leaves nothing behind")
+    func leavesInMessage() throws {
+        let server = try Server()
+        try server.send("EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<a@b.example>\r\nDATA\r\nhalf a mess")
+        server.channel.close(promise: nil)
+        server.loop.run()
+        #expect(server.mailbox.messages.isEmpty)
+        #expect(server.mailbox.calls.last == "closed")
+    }
+
+    @Test("A client that closes its sending side still gets the answer it waits for")
+    func halfClosed() throws {
+        let server = try Server(deferring: true)
+        try server.channel.writeInbound(
+            ByteBuffer(string: "EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<a@b.example>\r\nDATA\r\nx\r\n.\r\n"))
+        server.channel.pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
+        server.loop.run()
+        #expect(try server.replies().hasSuffix("250 2.0.0 Kept 3\r\n"))
+        #expect(!server.channel.isActive)
+    }
+
+    @Test("Draining: an idle session ends at once, a transaction is served to its end")
+    func drain() throws {
+        let idle = try Server()
+        try idle.send("EHLO x\r\n")
+        _ = try idle.writes()
+        idle.handler.drain()
+        #expect(try idle.replies() == "421 4.3.2 Service shutting down, try again\r\n")
+        let busy = try Server()
+        try busy.send("EHLO x\r\nMAIL FROM:<a@b.example>\r\n")
+        _ = try busy.writes()
+        busy.handler.drain()
+        #expect(try busy.replies() == "")
+        try busy.send("RCPT TO:<a@b.example>\r\nDATA\r\nx\r\n.\r\n")
+        #expect(try busy.replies().hasSuffix("250 2.0.0 Kept 3\r\n421 4.3.2 Service shutting down, try again\r\n"))
+    }
+
+    @Test("A line that never ends takes no memory and is answered once")
+    func endlessLine() throws {
+        let server = try Server()
+        try server.send("EHLO x\r\n")
+        _ = try server.writes()
+        for _ in 0..<1000 { try server.send(String(repeating: "x", count: 4096)) }
+        #expect(try server.replies() == "")
+        try server.send("\r\nNOOP\r\n")
+        #expect(try server.replies() == "500 5.5.2 Line too long\r\n250 2.0.0 OK\r\n")
+    }
+
+    @Test("A session lets go of its delegate when it ends")
+    func noLeak() throws {
+        weak var mailbox: Mailbox?
+        weak var handler: SMTPServerHandler?
+        do {
+            let server = try Server()
+            mailbox = server.mailbox
+            handler = server.handler
+            try server.send("EHLO x\r\nQUIT\r\n")
+            _ = try? server.channel.finish(acceptAlreadyClosed: true)
+        }
+        #expect(mailbox == nil)
+        #expect(handler == nil)
+    }
+}
+
+/// Counts the reads that reach the channel.
+private final class ReadCounter: ChannelOutboundHandler {
+    typealias OutboundIn = Never
+    var count = 0
+
+    func read(context: ChannelHandlerContext) {
+        self.count += 1
+        context.read()
+    }
+}
