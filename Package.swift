@@ -14,7 +14,8 @@ let strict: [SwiftSetting] = [
 let embedded: [SwiftSetting] =
     strict + [
         .enableExperimentalFeature("Embedded"),
-        .unsafeFlags(["-no-allocations", "-Osize"]),
+        // (Sections of their own let the linker drop what a program does not use of BrokerCore and BrokerIO.)
+        .unsafeFlags(["-no-allocations", "-Osize", "-Xfrontend", "-function-sections"]),
     ]
 
 // What stands on SwiftNIO is behind the trait `Relay`; who wants the binder or PosternClient alone fetches nothing.
@@ -58,7 +59,7 @@ let package = Package(
             name: "postern-binder",
             dependencies: ["CPosternSys", "CCap"],
             swiftSettings: embedded,
-            linkerSettings: [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "now", "-Xlinker", "-z", "-Xlinker", "relro"])]
+            linkerSettings: [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "now", "-Xlinker", "-z", "-Xlinker", "relro", "-Xlinker", "--gc-sections"])]
         ),
         .target(
             name: "PosternClient", dependencies: ["BrokerCore", "BrokerIO", "CPosternSys"], swiftSettings: strict),

@@ -11,24 +11,24 @@ package struct TextBuffer<let capacity: Int>: Sendable {
     package init() {}
 
     /// Writes one byte.
-    package mutating func append(_ byte: UInt8) {
+    @inline(never) package mutating func append(_ byte: UInt8) {
         guard self.count < capacity else { return self.isTruncated = true }
         self.storage[self.count] = byte
         self.count += 1
     }
 
     /// Writes a literal.
-    package mutating func append(_ text: StaticString) {
+    @inline(never) package mutating func append(_ text: StaticString) {
         text.forEachByte { _, byte in self.append(byte) }
     }
 
     /// Writes the bytes of `text` at `range`, as they are.
-    package mutating func append(_ text: Span<UInt8>, _ range: TextRange) {
+    @inline(never) package mutating func append(_ text: Span<UInt8>, _ range: TextRange) {
         for offset in range.start..<range.end { self.append(text[offset]) }
     }
 
     /// Writes the bytes of `text` at `range` between quotes; whatever is not printable ASCII becomes `?`.
-    package mutating func append(quoted text: Span<UInt8>, _ range: TextRange) {
+    @inline(never) package mutating func append(quoted text: Span<UInt8>, _ range: TextRange) {
         self.append("\"")
         for offset in range.start..<range.end {
             self.append(0x20...0x7E ~= text[offset] ? text[offset] : UInt8(ascii: "?"))
@@ -37,7 +37,7 @@ package struct TextBuffer<let capacity: Int>: Sendable {
     }
 
     /// Writes a number in decimal.
-    package mutating func append(decimal number: Int) {
+    @inline(never) package mutating func append(decimal number: Int) {
         if number < 0 { self.append("-") }
         var divisor: UInt = 1
         let magnitude = number.magnitude

@@ -17,13 +17,13 @@ package struct TextRange: Equatable, Sendable {
 
 extension Span where Element == UInt8 {
     /// Whether the bytes at `range` are exactly `word`.
-    package func holds(_ word: StaticString, at range: TextRange) -> Bool {
+    @inline(never) package func holds(_ word: StaticString, at range: TextRange) -> Bool {
         guard word.utf8CodeUnitCount == range.count else { return false }
         return self.begins(range, with: word)
     }
 
     /// Whether the bytes at `range` begin with `word`.
-    package func begins(_ range: TextRange, with word: StaticString) -> Bool {
+    @inline(never) package func begins(_ range: TextRange, with word: StaticString) -> Bool {
         guard word.utf8CodeUnitCount <= range.count else { return false }
         var equal = true
         word.forEachByte { index, byte in equal = equal && self[range.start + index] == byte }
@@ -31,27 +31,27 @@ extension Span where Element == UInt8 {
     }
 
     /// Whether both hold the same bytes.
-    package func isEqual(to other: Span<UInt8>) -> Bool {
+    @inline(never) package func isEqual(to other: Span<UInt8>) -> Bool {
         guard self.count == other.count else { return false }
         for index in 0..<self.count where self[index] != other[index] { return false }
         return true
     }
 
     /// The offset of the first `byte` in `range`, or the range's end.
-    package func firstOffset(of byte: UInt8, in range: TextRange) -> Int {
+    @inline(never) package func firstOffset(of byte: UInt8, in range: TextRange) -> Int {
         var offset = range.start
         while offset < range.end, self[offset] != byte { offset += 1 }
         return offset
     }
 
     /// The decimal number that fills `range`, without sign or leading zeros; nil if it is none or above `limit`.
-    package func decimal(at range: TextRange, upTo limit: UInt64) -> UInt64? {
+    @inline(never) package func decimal(at range: TextRange, upTo limit: UInt64) -> UInt64? {
         guard range.count == 1 || (range.count > 1 && self[range.start] != UInt8(ascii: "0")) else { return nil }
         return self.number(at: range, radix: 10, upTo: limit)
     }
 
     /// The number of that radix, to 16, that fills `range`; nil if it is none or above `limit`.
-    package func number(at range: TextRange, radix: UInt64, upTo limit: UInt64) -> UInt64? {
+    @inline(never) package func number(at range: TextRange, radix: UInt64, upTo limit: UInt64) -> UInt64? {
         guard range.count > 0 else { return nil }
         var value: UInt64 = 0
         for offset in range.start..<range.end {
@@ -66,7 +66,7 @@ extension Span where Element == UInt8 {
     }
 
     /// Whether `range` is a listener's name: `[A-Za-z0-9._-]{1,63}`.
-    package func isName(_ range: TextRange) -> Bool {
+    @inline(never) package func isName(_ range: TextRange) -> Bool {
         guard 1...63 ~= range.count else { return false }
         for offset in range.start..<range.end where !self[offset].isNameByte { return false }
         return true

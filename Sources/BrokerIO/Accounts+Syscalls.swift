@@ -63,6 +63,7 @@ package enum Accounts {
         return getgroups(0, nil) == Int32(user.groupCount)
     }
 
+    @inline(never)
     private static func user(_ name: Span<UInt8>) throws(FileError) -> Identity? {
         var file = try AccountFile.passwd()
         while try file.nextEntry() {
@@ -104,6 +105,7 @@ private struct AccountFile: ~Copyable {
     }
 
     /// Goes to the next line and reads its first three fields; false at the end of the file.
+    @inline(never)
     mutating func nextEntry() throws(FileError) -> Bool {
         while !self.isAtLineEnd { _ = try self.nextField() }
         self.isAtLineEnd = false
@@ -115,6 +117,7 @@ private struct AccountFile: ~Copyable {
     }
 
     /// Reads on to the next `:`, `,` or line end; false if the line has ended before.
+    @inline(never)
     mutating func nextField() throws(FileError) -> Bool {
         guard !self.isAtLineEnd else { return false }
         self.field = TextBuffer()
@@ -131,11 +134,13 @@ private struct AccountFile: ~Copyable {
     }
 
     /// Whether this is the entry of `other`.
+    @inline(never)
     func isName(_ other: Span<UInt8>) -> Bool {
         !self.name.isTruncated && self.name.storage.span.extracting(first: self.name.count).isEqual(to: other)
     }
 
     /// Whether the last field is `other`.
+    @inline(never)
     func isField(_ other: Span<UInt8>) -> Bool {
         !self.field.isTruncated && self.field.storage.span.extracting(first: self.field.count).isEqual(to: other)
     }
@@ -147,6 +152,7 @@ private struct AccountFile: ~Copyable {
         return UInt32(value)
     }
 
+    @inline(never)
     private mutating func hasMore() throws(FileError) -> Bool {
         if self.next < self.filled { return true }
         repeat {
@@ -161,6 +167,7 @@ private struct AccountFile: ~Copyable {
         return self.filled > 0
     }
 
+    @inline(never)
     private mutating func nextByte() throws(FileError) -> UInt8? {
         guard try self.hasMore() else { return nil }
         self.next += 1

@@ -17,6 +17,7 @@ package import BrokerCore
     }
 
     /// An argument's first 64 bytes; a longer one is marked as truncated.
+    @inline(never)
     package func text(_ index: Int) -> TextBuffer<64> {
         var text = TextBuffer<64>()
         if index < self.count, let argument = unsafe self.vector?[index] {
@@ -40,17 +41,6 @@ package import BrokerCore
             $0.append(errno: error)
         }
     }
-}
-
-/// Writes a failure to standard error, in one write.
-package func writeMessage(_ program: StaticString, _ message: TextBuffer<768>) {
-    var line = TextBuffer<800>()
-    line.append(program)
-    line.append(": ")
-    line.append(message.storage.span, TextRange(0, message.count))
-    line.append("\n")
-    // There is nobody left to tell of a failure here; the exit status says it, too.
-    _ = unsafe line.storage.span.withUnsafeBytes { unsafe write(2, $0.baseAddress, line.count) }
 }
 
 /// Writes what --help and --version ask for to standard output.

@@ -18,6 +18,7 @@ package func readPolicy(into text: inout TextBuffer<65537>) throws(Failure) {
 }
 
 /// Reads the policy's next entry; nil at the end.
+@inline(never)
 package func nextEntry(_ parser: inout PolicyParser, _ policy: Span<UInt8>) throws(Failure) -> PolicyEntry? {
     do throws(PolicyError) {
         return try parser.next(in: policy)

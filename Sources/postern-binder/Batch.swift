@@ -65,7 +65,7 @@ private func bindListener(_ entry: PolicyEntry, _ policy: Span<UInt8>) throws(Fa
         _ = try Capabilities.setEffective(0)
         return socket
     } catch {
-        // The capability may still be raised: nothing but the message follows.
+        try Capabilities.lower()
         throw bindFailure(error, entry, policy, isHeld: isHeld)
     }
 }

@@ -7,7 +7,6 @@ public func binderMain(_ count: CInt, _ vector: UnsafeMutablePointer<UnsafeMutab
         try run(unsafe Arguments(count: count, vector: vector))
         return 0
     } catch {
-        writeMessage("postern-binder", error.message)
         return CInt(error.status.rawValue)
     }
 }

@@ -39,6 +39,8 @@ const char *cpostern_error_text(int error);
 int cpostern_openat(int folder, const char *path, int flags);
 int cpostern_fcntl(int fd, int command, long argument);
 int cpostern_prctl(int option, unsigned long a, unsigned long b);
+// The process's name, 16 bytes with the NUL at most.
+int cpostern_get_name(void *name);
 // bind(2) and getsockname(2), whose address has a union's type in glibc.
 int cpostern_bind(int fd, const void *address, socklen_t length);
 int cpostern_getsockname(int fd, void *address, socklen_t *length);
