@@ -59,7 +59,12 @@ let package = Package(
             name: "postern-binder",
             dependencies: ["CPosternSys", "CCap"],
             swiftSettings: embedded,
-            linkerSettings: [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "now", "-Xlinker", "-z", "-Xlinker", "relro", "-Xlinker", "--gc-sections"])]
+            linkerSettings: [
+                .unsafeFlags([
+                    "-Xlinker", "-z", "-Xlinker", "now", "-Xlinker", "-z", "-Xlinker", "relro", "-Xlinker",
+                    "--gc-sections",
+                ])
+            ]
         ),
         .target(
             name: "PosternClient", dependencies: ["BrokerCore", "BrokerIO", "CPosternSys"], swiftSettings: strict),
@@ -92,8 +97,10 @@ let package = Package(
             swiftSettings: strict),
 
         .testTarget(name: "BrokerCoreTests", dependencies: ["BrokerCore"], swiftSettings: strict),
-        .testTarget(name: "BrokerIOTests", dependencies: ["BrokerIO", "BrokerCore"], swiftSettings: strict),
-        .testTarget(name: "PosternClientTests", dependencies: ["PosternClient"], swiftSettings: strict),
+        .testTarget(
+            name: "BrokerIOTests", dependencies: ["BrokerIO", "BrokerCore", "CPosternSys"], swiftSettings: strict),
+        .testTarget(
+            name: "PosternClientTests", dependencies: ["PosternClient"], swiftSettings: strict),
         .testTarget(name: "SMTPCoreTests", dependencies: ["SMTPCore"], swiftSettings: strict),
         .testTarget(
             name: "SMTPNIOTests",

@@ -49,14 +49,11 @@ package enum Subject: Sendable {
 
 /// A process's user and groups, as the policy sees them.
 package struct Identity: Sendable {
-    /// The most supplementary groups.
-    package static var maxGroups: Int { 256 }
-
     /// The real uid.
     package var uid: UInt32
     /// The real gid.
     package var gid: UInt32
-    /// The supplementary groups; the first ``groupCount`` count.
+    /// The supplementary groups, 256 at most; the first ``groupCount`` count.
     package var groups = InlineArray<256, UInt32>(repeating: 0)
     /// How many supplementary groups there are.
     package var groupCount = 0

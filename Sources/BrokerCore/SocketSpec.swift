@@ -24,6 +24,11 @@ package struct Host: Equatable, Sendable {
     package var high: UInt64 = 0
     /// The rest of an IPv6 address; the 32 bits of an IPv4 one.
     package var low: UInt64 = 0
+
+    /// Makes a host; 0 for every address of its family.
+    package init(family: Family, high: UInt64 = 0, low: UInt64 = 0) {
+        (self.family, self.high, self.low) = (family, high, low)
+    }
 }
 
 /// One socket of the policy: transport, address, port and options.
@@ -31,9 +36,6 @@ package struct Host: Equatable, Sendable {
 /// `[::]` gets IPV6_V6ONLY from ``isV6Only`` and never from the sysctl net.ipv6.bindv6only, so that a line means the
 /// same on every machine.
 package struct SocketSpec: Sendable {
-    /// The backlog where a line gives none.
-    package static var defaultBacklog: Int32 { 4096 }
-
     /// TCP or UDP.
     package var transport: Transport
     /// The address.
@@ -41,7 +43,7 @@ package struct SocketSpec: Sendable {
     /// The port, 1 to 65535.
     package var port: UInt16
     /// `backlog=`: the most connections that wait for accept(2), TCP only.
-    package var backlog = SocketSpec.defaultBacklog
+    package var backlog: Int32 = 4096
     /// `v6only`: an IPv6 socket takes no IPv4 traffic.
     package var isV6Only = false
     /// `freebind`: the address need not be there yet.

@@ -31,7 +31,7 @@ package enum Accounts {
             var isMember = false
             while try file.nextField() { isMember = isMember || file.isField(name) }
             guard isMember, let gid = file.number else { continue }
-            guard identity.groupCount < Identity.maxGroups else {
+            guard identity.groupCount < identity.groups.count else {
                 throw FileError(code: .system, errno: E2BIG, pathLength: 10)
             }
             identity.groups[identity.groupCount] = gid
@@ -44,7 +44,7 @@ package enum Accounts {
     package static func callerIdentity() throws(SystemError) -> Identity {
         var identity = Identity(uid: getuid(), gid: getgid())
         let count = unsafe withUnsafeMutableBytes(of: &identity.groups) { groups in
-            unsafe getgroups(Int32(Identity.maxGroups), groups.assumingMemoryBound(to: gid_t.self).baseAddress)
+            unsafe getgroups(256, groups.assumingMemoryBound(to: gid_t.self).baseAddress)
         }
         guard count >= 0 else { throw SystemError("getgroups") }
         identity.groupCount = Int(count)

@@ -1,7 +1,7 @@
 internal import CPosternSys
 
 #if !hasFeature(Embedded)
-package import BrokerCore
+private import BrokerCore
 #endif
 
 /// The first thing of all: nobody of the same uid may trace this process or take its descriptors, nor has a setuid

@@ -49,7 +49,8 @@ extension Descriptor {
         } else {
             guard bound.host == spec.host else { throw .address }
         }
-        if bound.host.family == .ipv6 {
+        // (For any other address the kernel turns IPV6_V6ONLY on by itself.)
+        if bound.host == Host(family: .ipv6) {
             let isV6Only = (try? self.option(Int32(IPPROTO_IPV6), IPV6_V6ONLY, "getsockopt")) ?? -1
             guard isV6Only == (spec.isV6Only ? 1 : 0) else { throw .v6Only }
         }
