@@ -99,18 +99,12 @@ package struct Caller: ~Copyable {
             limit.rlim_cur = index == 2 ? 0 : limit.rlim_max
             guard unsafe cpostern_setrlimit(Self.limits[index], &limit) == 0 else { throw SystemError("setrlimit") }
         }
-        guard self.savedLimits[1].rlim_max >= 1 << 19 else {
-            throw SystemError("RLIMIT_STACK below 512 KiB", errno: EPERM)
+        // The most listeners, and as many again: what could run out halfway is refused now.
+        guard self.savedLimits[0].rlim_max >= 128 else {
+            throw SystemError("hard limit of open files below 128 (ulimit -Hn, LimitNOFILE=)", errno: EMFILE)
         }
-    }
-
-    /// Refuses a hard limit that could run out halfway.
-    package func checkDescriptorLimit(for count: Int) throws(Failure) {
-        guard self.savedLimits[0].rlim_max < UInt64(64 + count) else { return }
-        throw Failure(.system) {
-            $0.append("the hard limit of open files is below ")
-            $0.append(decimal: 64 + count)
-            $0.append(": raise it (ulimit -Hn, LimitNOFILE=)")
+        guard self.savedLimits[1].rlim_max >= 1 << 19 else {
+            throw SystemError("hard limit of the stack below 512 KiB (ulimit -Hs, LimitSTACK=)", errno: ENOMEM)
         }
     }
 

@@ -35,7 +35,6 @@ private func bindAndHandOver(
     try readPolicy(into: &buffer)
     let policy = buffer.storage.span.extracting(first: buffer.count)
     let count = try checkPermission(options, arguments, identity, policy)
-    try caller.checkDescriptorLimit(for: count)
 
     // 3. Bind and listen, with one capability effective for that long.
     var batch = Batch(count: count)

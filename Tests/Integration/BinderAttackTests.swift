@@ -171,7 +171,10 @@ struct BinderAttacks {
         func closed() throws {
             let outcome = try World.attack("binder.py", "closed")
             let lines = outcome.output.split(separator: "\n")
-            #expect(lines.count == 5 && lines[0] == "0 259" && lines[1] == "1 259" && lines[3] == "25", "\(outcome)")
+            // (glibc gives a privileged program /dev/full, 1:7, for a closed standard input.)
+            #expect(
+                lines.count == 5 && ["0 259", "0 263"].contains(lines[0]) && lines[1] == "1 259" && lines[3] == "25",
+                "\(outcome)")
             #expect(lines.last == "0")
         }
 
@@ -203,10 +206,6 @@ struct BinderAttacks {
             let built = try World.run(["/usr/bin/cc", "-shared", "-fPIC", "-o", library, source], as: .root)
             try #require(built.status == 0, "\(built.errors)")
             let value = variable == "LD_LIBRARY_PATH" ? World.folder : library
-            let hostile = [variable: value, "GLIBC_TUNABLES": "glibc.malloc.check=3"]
-            let outcome = try World.run([World.binder, "smtp", "--", "/bin/true"], environment: hostile)
-            // (env and timeout are not privileged, so they do load it: only the binder's own line counts.)
-            _ = outcome
             let direct = try World.run(
                 [
                     "/usr/bin/python3", "-I", "-c",
@@ -217,8 +216,9 @@ struct BinderAttacks {
                     print(r.returncode, r.stdout.decode(), r.stderr.decode())
                     """,
                 ])
-            #expect(direct.output.hasPrefix("0 LISTEN_"), "\(direct)")
-            #expect(!direct.output.contains("EVIL"))
+            #expect(direct.output.hasPrefix("0 ") && direct.output.contains("LISTEN_FDS=1"), "\(direct)")
+            #expect(!direct.output.contains("malloc.check"))
+            #expect(!direct.output.contains("EVIL") && !direct.output.contains("symbol lookup"))
             // The attack itself works: a program without privileges does load it.
             let control = try World.run(
                 [
@@ -228,7 +228,7 @@ struct BinderAttacks {
                     print(subprocess.run(["/usr/sbin/getcap", "/"], capture_output=True, env={"\(variable)": "\(value)"}).stderr)
                     """,
                 ])
-            #expect(control.output.contains("EVIL"), "\(control)")
+            #expect(control.output.contains("EVIL") || control.output.contains("symbol lookup error"), "\(control)")
         }
 
         @Test("Blocked and ignored signals and running timers do not reach the binder; COMMAND gets the first two back")
@@ -239,7 +239,7 @@ struct BinderAttacks {
             #expect(lines[0] == "0")
             #expect(lines[1] == "[0.0, 0.0, 0.0]")
             #expect(lines[2].contains("SigBlk: fffffffe7ffbfeff"), "\(lines[2])")
-            #expect(lines[3].contains("SigIgn: 000000007ffbfeff"), "\(lines[3])")
+            #expect(lines[3].hasSuffix("fffbfeff"), "\(lines[3])")
         }
 
         @Test(
@@ -276,15 +276,15 @@ struct BinderAttacks {
         @Test(
             "A soft limit is raised for the work and given back to COMMAND; a hard one that is too low is refused",
             arguments: [
-                (["NOFILE", "4", "-1"], "0\n4\n", ""), (["NOFILE", "4", "4"], "71\n", "below 65"),
-                (["NOFILE", "64", "64"], "71\n", "below 65"), (["CORE", "8192", "-1"], "0\n8\n", ""),
+                (["NOFILE", "16", "-1"], "0\n16\n", ""), (["NOFILE", "4", "4"], "71\n", "below 128"),
+                (["NOFILE", "64", "64"], "71\n", "below 128"), (["CORE", "8192", "-1"], "0\n8\n", ""),
                 (["FSIZE", "0", "0"], "0\n0\n", ""), (["CPU", "5", "5"], "0\n5\n", ""),
             ])
         func limits(arguments: [String], output: String, errors: String) throws {
             let source = ["limit"] + arguments
             let outcome = try World.attack("binder.py", source[0], source[1], source[2], source[3])
             #expect(outcome.output == output, "\(outcome.errors)")
-            #expect(outcome.errors.contains(errors))
+            #expect(errors.isEmpty ? outcome.errors.isEmpty : outcome.errors.contains(errors))
         }
 
         @Test(
