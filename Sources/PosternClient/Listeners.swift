@@ -15,7 +15,8 @@ public struct Listeners: ~Copyable, Sendable {
         var number: Int32
     }
 
-    init() {}
+    /// No listeners: for a program that has asked for none.
+    public init() {}
 
     deinit {
         for entry in self.descriptors { _ = Descriptor(owning: entry.number) }

@@ -87,7 +87,7 @@ struct RelayCommand: AsyncParsableCommand {
         do {
             return try Listeners.obtain(names)
         } catch {
-            throw Failure.saying("postern relay: \(error)", error.exitStatus.map(ExitCode.init) ?? Failure.unavailable)
+            throw Failure.saying("postern relay: \(error)", error.exitStatus.map { ExitCode($0) } ?? Failure.unavailable)
         }
     }
 
