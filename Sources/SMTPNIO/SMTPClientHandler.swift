@@ -179,7 +179,10 @@ extension SMTPClientHandler {
         self.session.abandon()
     }
 
-    /// Takes leave, and closes when the server has answered or closed; no call to the delegate comes any more.
+    /// Takes leave, and closes when the server has; no call to the delegate comes any more.
+    ///
+    /// The server closes first, as RFC 5321 section 4.1.1.10 has it: who does keeps the port in TIME_WAIT, and there it
+    /// is one of the server's own.
     package func quit() {
         guard self.context != nil, self.session.isIdle || self.session.isOpen else { return self.close() }
         self.delegate = nil
@@ -202,7 +205,7 @@ extension SMTPClientHandler {
     private func perform(_ action: ClientSession.Action) {
         switch action {
         case .wait:
-            if self.sweepToken != nil { self.close() }
+            break
         case .send(let commands):
             guard let context = self.context else { return }
             var octets = context.channel.allocator.buffer(capacity: 128 * commands.count)

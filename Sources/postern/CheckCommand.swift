@@ -17,11 +17,11 @@ struct Check: ParsableCommand {
     func run() throws {
         do {
             let loaded = try RelayConfiguration.load(path: self.config)
-            for warning in loaded.warnings { StandardError.print(warning.description(file: self.config)) }
-            print(loaded.configuration.summary)
+            for warning in loaded.warnings { Output.errorLine(warning.description(file: self.config)) }
+            Output.line(loaded.configuration.summary)
         } catch {
-            StandardError.print(error.description)
-            throw ExitCode(78)
+            Output.errorLine(error.description)
+            throw Failure.configuration
         }
     }
 }

@@ -19,7 +19,7 @@ enum LogLevel: String, CaseIterable, ExpressibleByArgument {
 extension Logger {
     /// The program's logger: to standard error, from `level` up.
     static func postern(_ label: String, level: LogLevel) -> Logger {
-        var logger = Logger(label: label, factory: { StreamLogHandler.standardError(label: $0, metadataProvider: nil) })
+        var logger = Logger(label: label, factory: { _ in LineLogHandler() })
         logger.logLevel = level.level
         return logger
     }

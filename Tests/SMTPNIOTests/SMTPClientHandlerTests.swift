@@ -65,7 +65,9 @@ private final class Connection {
         connection.handler.quit()
         #expect(try connection.written() == "QUIT\r\n")
         _ = try connection.serverSays("221 bye\r\n")
-        #expect(!connection.channel.isActive)
+        #expect(connection.channel.isActive)
+        connection.channel.close(promise: nil)
+        connection.channel.embeddedEventLoop.run()
         #expect(connection.listener.failure == nil)
     }
 

@@ -41,16 +41,16 @@ package struct RelayService: Service {
         let loops = try await LoopContexts(self.group, state: self.state, logger: self.logger)
         let channels = try await self.bind(self.bootstrap(loops))
         for channel in channels {
-            self.logger.notice("ready", metadata: ["listener": "\(channel.localAddress?.hostAndPort ?? "?")"])
+            self.logger.notice("ready listener=\(channel.localAddress?.hostAndPort ?? "?")")
         }
         try? await gracefulShutdown()
-        self.logger.notice("draining", metadata: ["connections": "\(self.connections)"])
+        self.logger.notice("draining connections=\(self.connections)")
         for channel in channels { try? await channel.close() }
         await loops.drain()
         let limit = ContinuousClock.now + self.drainLimit
         while self.connections > 0, ContinuousClock.now < limit { try? await Task.sleep(for: .milliseconds(50)) }
         if self.connections > 0 {
-            self.logger.warning("sessions cut off", metadata: ["connections": "\(self.connections)"])
+            self.logger.warning("cut-off connections=\(self.connections)")
         }
         await loops.shutDown()
         self.logger.notice("stopped")

@@ -80,7 +80,7 @@ struct BackendConnector {
         let connected: EventLoopFuture<any Channel> =
             switch target {
             case .socketAddress(let address): bootstrap.connect(to: address)
-            case .backend(.ip(let address, let port)): bootstrap.connect(host: address.description, port: Int(port))
+            case .backend(.ip(let address, let port)): self.connect(bootstrap, address, port)
             case .backend(.host(let name, let port)): bootstrap.connect(host: name, port: Int(port))
             case .backend(.unix(let path)): bootstrap.connect(unixDomainSocketPath: path)
             }
@@ -92,8 +92,18 @@ struct BackendConnector {
         }
     }
 
+    /// An address needs no resolver, which would cost a turn on another thread.
+    private func connect(
+        _ bootstrap: ClientBootstrap, _ address: IPAddress, _ port: UInt16
+    ) -> EventLoopFuture<any Channel> {
+        do {
+            return bootstrap.connect(to: try SocketAddress(ipAddress: address.description, port: Int(port)))
+        } catch {
+            return self.context.eventLoop.makeFailedFuture(error)
+        }
+    }
+
     private func report(_ error: any Error, _ address: String) {
-        self.context.logger.warning(
-            "backend not reachable", metadata: ["backend": "\(address)", "error": "\(error)"])
+        self.context.logger.warning("backend-unreachable backend=\(address) error=\"\(error)\"")
     }
 }

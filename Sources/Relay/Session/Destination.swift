@@ -1,3 +1,4 @@
+import AuthHTTP
 package import NIOCore
 package import Routing
 package import SMTPCore
@@ -36,9 +37,10 @@ package enum RecipientDecision: Equatable, Sendable {
 }
 
 extension SocketAddress {
-    /// `192.0.2.1:25` or `[2001:db8::1]:25`.
+    /// `192.0.2.1:25` or `[2001:db8::1]:25`; an IPv4 client of a listener for both families by its IPv4 address.
     package var hostAndPort: String {
-        guard let host = self.ipAddress, let port = self.port else { return self.pathname.map { "unix:\($0)" } ?? "?" }
+        guard let port = self.port else { return self.pathname.map { "unix:\($0)" } ?? "?" }
+        let host = LookupRequest.clientIP(of: self)
         return host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
 }

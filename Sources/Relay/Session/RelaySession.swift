@@ -11,6 +11,8 @@ import SMTPNIO
 final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
     private let context: LoopContext
     private let client: SocketAddress
+    private lazy var clientName = self.client.hostAndPort
+    private lazy var clientIP = LookupRequest.clientIP(of: self.client)
     private var snapshot: RelaySnapshot
     private weak var server: SMTPServerHandler?
     private var sweepToken: SessionSweep.Token?
@@ -85,7 +87,7 @@ extension RelaySession {
 
     func messageIsTooBig() {
         self.perform(self.transaction.messageTooBig())
-        self.log.refused(self.context.logger, .messageTooBig, self.client)
+        self.log.refused(self.context.logger, .messageTooBig, self.clientName)
     }
 
     func messageEnded(size: UInt64, bareLineFeeds: UInt64, bareCarriageReturns: UInt64) {
@@ -100,7 +102,7 @@ extension RelaySession {
 
     func sessionClosed() {
         self.isClosed = true
-        if self.transaction.isSending { self.log.abandoned(self.context.logger, self.client) }
+        if self.transaction.isSending { self.log.abandoned(self.context.logger, self.clientName) }
         self.perform(self.transaction.reset())
         self.leave()
         if let token = self.sweepToken { self.context.sweep.remove(token) }
@@ -122,7 +124,7 @@ extension RelaySession {
     }
 
     func clientFailed(_ failure: SMTPClientFailure) {
-        self.log.backendFailed(self.context.logger, failure, backend: self.connection?.address, self.client)
+        self.log.backendFailed(self.context.logger, failure, backend: self.connection?.address, self.clientName)
         self.connection = nil
         self.perform(self.transaction.failed(.session(failure)))
         self.server?.resumeReading()
@@ -202,7 +204,7 @@ extension RelaySession {
         case .data(let reply):
             self.server?.dataCompleted(reply)
         case .message(let reply):
-            self.log.completed(self.context.logger, reply, backend: backend, self.client)
+            self.log.completed(self.context.logger, reply, backend: backend, self.clientName)
             self.server?.messageCompleted(reply)
         }
     }
@@ -220,7 +222,7 @@ extension RelaySession {
             mailCommand: self.mailLine.commandText,
             recipientCommand: self.recipientLine.commandText)
         let request = LookupRequest(
-            method: .none(envelope), clientAddress: self.client, loginAttempt: 1 + self.refusedLookups)
+            method: .none(envelope), clientIP: self.clientIP, loginAttempt: 1 + self.refusedLookups)
         self.context.lookupClient(lookup).ask(request, deadline: self.deadline) { result in
             self.lookupCompleted(result)
         }
@@ -236,7 +238,7 @@ extension RelaySession {
             self.refusedLookups += 1
             self.refuse(denial)
         case .failure(let error):
-            self.context.logger.warning("lookup failed", metadata: ["error": "\(error)", "client": "\(self.client.hostAndPort)"])
+            self.context.logger.warning("lookup-failed client=\(self.clientName) error=\"\(error)\"")
             self.perform(self.transaction.decided(.refuse(.lookupFailed, closing: false)))
         }
     }

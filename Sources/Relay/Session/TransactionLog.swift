@@ -28,43 +28,38 @@ struct TransactionLog {
     }
 
     /// The message's fate is known: the backend's answer, or what stands for it.
-    func completed(_ logger: Logger, _ reply: SMTPReply, backend: String?, _ client: SocketAddress) {
-        let message: Logger.Message =
-            switch reply {
-            case .ambiguous: "ambiguous"
-            case _ where reply.isPositiveCompletion: "delivered"
-            default: "refused"
-            }
-        logger.log(level: reply == .ambiguous ? .warning : .info, message, metadata: self.metadata(reply, backend, client))
+    func completed(_ logger: Logger, _ reply: SMTPReply, backend: String?, _ client: String) {
+        switch reply {
+        case .ambiguous: logger.warning("\(self.line("ambiguous", reply, backend, client))")
+        case _ where reply.isPositiveCompletion: logger.info("\(self.line("delivered", reply, backend, client))")
+        default: logger.info("\(self.line("refused", reply, backend, client))")
+        }
     }
 
     /// The relay itself refused the message.
-    func refused(_ logger: Logger, _ reply: SMTPReply, _ client: SocketAddress) {
-        logger.info("refused", metadata: self.metadata(reply, nil, client))
+    func refused(_ logger: Logger, _ reply: SMTPReply, _ client: String) {
+        logger.info("\(self.line("refused", reply, nil, client))")
     }
 
     /// The client left in the middle of the message.
-    func abandoned(_ logger: Logger, _ client: SocketAddress) {
-        logger.info("client lost", metadata: self.metadata(nil, nil, client))
+    func abandoned(_ logger: Logger, _ client: String) {
+        logger.info("\(self.line("client-lost", nil, nil, client))")
     }
 
     /// The backend left, or said what it must not.
-    func backendFailed(_ logger: Logger, _ failure: SMTPClientFailure, backend: String?, _ client: SocketAddress) {
-        var metadata = self.metadata(nil, backend, client)
-        metadata["error"] = "\(failure)"
-        logger.warning("backend failed", metadata: metadata)
+    func backendFailed(_ logger: Logger, _ failure: SMTPClientFailure, backend: String?, _ client: String) {
+        logger.warning("\(self.line("backend-failed", nil, backend, client)) error=\(failure)")
     }
 
-    private func metadata(_ reply: SMTPReply?, _ backend: String?, _ client: SocketAddress) -> Logger.Metadata {
-        var metadata: Logger.Metadata = [
-            "client": "\(client.hostAndPort)", "from": "<\(self.reversePath)>", "recipients": "\(self.accepted)",
-        ]
-        if self.refused > 0 { metadata["recipients-refused"] = "\(self.refused)" }
-        if self.size > 0 { metadata["size"] = "\(self.size)" }
-        if self.bareLineFeeds > 0 { metadata["bare-lf"] = "\(self.bareLineFeeds)" }
-        if self.bareCarriageReturns > 0 { metadata["bare-cr"] = "\(self.bareCarriageReturns)" }
-        if let backend { metadata["backend"] = "\(backend)" }
-        if let reply { metadata["reply"] = "\(reply)" }
-        return metadata
+    /// `word key=value …`: composed here and not as metadata, which costs a dictionary a message.
+    private func line(_ word: String, _ reply: SMTPReply?, _ backend: String?, _ client: String) -> String {
+        var line = "\(word) client=\(client) from=<\(self.reversePath)> recipients=\(self.accepted)"
+        if self.refused > 0 { line += " recipients-refused=\(self.refused)" }
+        if self.size > 0 { line += " size=\(self.size)" }
+        if self.bareLineFeeds > 0 { line += " bare-lf=\(self.bareLineFeeds)" }
+        if self.bareCarriageReturns > 0 { line += " bare-cr=\(self.bareCarriageReturns)" }
+        if let backend { line += " backend=\(backend)" }
+        if let reply { line += " reply=\"\(reply)\"" }
+        return line
     }
 }

@@ -71,7 +71,7 @@ package struct SinkService: Service {
                 }
             }
             .bind(to: self.configuration.address).get()
-        self.logger.notice("ready", metadata: ["listener": "\(channel.localAddress?.hostAndPort ?? "?")"])
+        self.logger.notice("ready listener=\(channel.localAddress?.hostAndPort ?? "?")")
         try? await gracefulShutdown()
         try await channel.close()
         try await group.shutdownGracefully()
