@@ -58,7 +58,9 @@ let package = Package(
             name: "postern-binder",
             dependencies: ["CPosternSys", "CCap"],
             swiftSettings: embedded,
-            linkerSettings: [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "now", "-Xlinker", "-z", "-Xlinker", "relro"])]
+            linkerSettings: [
+                .unsafeFlags(["-Xlinker", "-z", "-Xlinker", "now", "-Xlinker", "-z", "-Xlinker", "relro"])
+            ]
         ),
         .target(
             name: "PosternClient", dependencies: ["BrokerCore", "BrokerIO", "CPosternSys"], swiftSettings: strict),

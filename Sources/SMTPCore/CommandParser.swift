@@ -92,7 +92,9 @@ public enum CommandParser {
             let keyword = argument.extracting(parameter.keyword)
             let value = argument.extracting(parameter.value)
             if matches(keyword, "SIZE") {
-                guard command.size == nil, let size = decimal(value) else { throw CommandSyntaxError(reply: .invalidArgument) }
+                guard command.size == nil, let size = decimal(value) else {
+                    throw CommandSyntaxError(reply: .invalidArgument)
+                }
                 command.size = size
             } else if matches(keyword, "BODY") {
                 guard command.body == nil else { throw CommandSyntaxError(reply: .invalidArgument) }
@@ -140,8 +142,9 @@ public enum CommandParser {
         while cursor < argument.count, isBlank(argument[cursor]) { cursor += 1 }
         guard cursor < argument.count else { return nil }
         let start = cursor
-        while cursor < argument.count, isLetter(argument[cursor]) || isDigit(argument[cursor])
-            || (cursor > start && argument[cursor] == UInt8(ascii: "-"))
+        while cursor < argument.count,
+            isLetter(argument[cursor]) || isDigit(argument[cursor])
+                || (cursor > start && argument[cursor] == UInt8(ascii: "-"))
         {
             cursor += 1
         }
@@ -154,7 +157,9 @@ public enum CommandParser {
         cursor += 1
         let value = cursor
         while cursor < argument.count, !isBlank(argument[cursor]), argument[cursor] != UInt8(ascii: "=") { cursor += 1 }
-        guard cursor > value, self.atWordEnd(argument, cursor) else { throw CommandSyntaxError(reply: .invalidArgument) }
+        guard cursor > value, self.atWordEnd(argument, cursor) else {
+            throw CommandSyntaxError(reply: .invalidArgument)
+        }
         return (keyword, value..<cursor)
     }
 

@@ -118,7 +118,8 @@ enum PathParser {
                 if octet == dot {
                     guard labelLength > 0 else { return nil }
                     labelLength = 0
-                } else if isLetter(octet) || isDigit(octet) || octet == UInt8(ascii: "-") || octet == UInt8(ascii: "_") {
+                } else if isLetter(octet) || isDigit(octet) || octet == UInt8(ascii: "-") || octet == UInt8(ascii: "_")
+                {
                     labelLength += 1
                     guard labelLength <= 63 else { return nil }
                 } else {

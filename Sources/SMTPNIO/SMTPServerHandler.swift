@@ -406,7 +406,9 @@ extension SMTPServerHandler {
     }
 
     private func closeIfDrained() {
-        guard self.isDraining, !self.isProcessing, self.input == .commands, !self.session.isInTransaction else { return }
+        guard self.isDraining, !self.isProcessing, self.input == .commands, !self.session.isInTransaction else {
+            return
+        }
         self.perform(self.session.close(.shuttingDown))
     }
 

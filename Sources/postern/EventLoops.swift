@@ -13,4 +13,3 @@ enum EventLoops {
         return System.coreCount
     }
 }
-

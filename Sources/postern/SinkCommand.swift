@@ -12,7 +12,8 @@ struct SinkCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sink",
         abstract: "Take every message, and print one line for each.",
-        discussion: "A backend for demonstrations and tests: it keeps messages with --maildir, and forgets them without.")
+        discussion:
+            "A backend for demonstrations and tests: it keeps messages with --maildir, and forgets them without.")
 
     @Option(help: "Where to listen: an IP address and a port.")
     var listen = "127.0.0.1:2525"

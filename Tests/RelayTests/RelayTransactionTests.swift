@@ -22,7 +22,9 @@ private func group(_ name: String, port: UInt16 = 2525) -> Destination {
 }
 
 private func server(_ port: Int, group: String? = nil) -> Destination {
-    guard let address = try? SocketAddress(ipAddress: "127.0.0.1", port: port) else { preconditionFailure("an address") }
+    guard let address = try? SocketAddress(ipAddress: "127.0.0.1", port: port) else {
+        preconditionFailure("an address")
+    }
     return .server(address, group: group)
 }
 

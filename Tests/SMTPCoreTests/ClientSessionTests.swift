@@ -85,7 +85,9 @@ private func failure(_ code: ClientSessionError.Code, _ reply: SMTPReply) -> Cli
         #expect(session.isOpen)
     }
 
-    @Test("A refused MAIL answers the recipient, pipelined or not, and RSET precedes the next one", arguments: [true, false])
+    @Test(
+        "A refused MAIL answers the recipient, pipelined or not, and RSET precedes the next one",
+        arguments: [true, false])
     func refusedMail(pipelining: Bool) {
         var session = ready(pipelining ? ["PIPELINING"] : [])
         _ = session.begin(mail, path)
@@ -120,7 +122,8 @@ private func failure(_ code: ClientSessionError.Code, _ reply: SMTPReply) -> Cli
         #expect(session.receive(SMTPReply(code, nil, "x")) == .answered(.recipient, SMTPReply(code, nil, "x")))
     }
 
-    @Test("A message: DATA, 354, the dot, the answer, and the next transaction without RSET", arguments: [ok, later, no])
+    @Test(
+        "A message: DATA, 354, the dot, the answer, and the next transaction without RSET", arguments: [ok, later, no])
     func message(answer: SMTPReply) {
         var session = open()
         #expect(session.data() == .send([.data]))
@@ -218,7 +221,8 @@ private func failure(_ code: ClientSessionError.Code, _ reply: SMTPReply) -> Cli
     @Test(
         "Commands have their wire form",
         arguments: [
-            (ClientCommand.ehlo("r"), "EHLO r\r\n"), (.helo("r"), "HELO r\r\n"), (.rset, "RSET\r\n"), (.data, "DATA\r\n"),
+            (ClientCommand.ehlo("r"), "EHLO r\r\n"), (.helo("r"), "HELO r\r\n"), (.rset, "RSET\r\n"),
+            (.data, "DATA\r\n"),
             (.quit, "QUIT\r\n"), (.mail(mail), "MAIL FROM:<a@b.example> SIZE=10 BODY=8BITMIME\r\n"),
             (.mail(MailCommand(.null)), "MAIL FROM:<>\r\n"), (.rcpt(path), "RCPT TO:<c@d.example>\r\n"),
             (.rcpt(.postmaster), "RCPT TO:<Postmaster>\r\n"),

@@ -40,7 +40,10 @@ private func mailbox(_ localPart: String, _ domain: String) -> Mailbox {
             ("RCPT TO:<POSTMASTER>", .rcpt(RecipientCommand(.postmaster))),
             ("RCPT TO:postmaster", .rcpt(RecipientCommand(.postmaster))),
             ("RCPT TO:<postmaster@d.example>", .rcpt(RecipientCommand(.mailbox(mailbox("postmaster", "d.example"))))),
-            ("RCPT TO:<@a.example,@b.example:c@d.example>", .rcpt(RecipientCommand(.mailbox(mailbox("c", "d.example"))))),
+            (
+                "RCPT TO:<@a.example,@b.example:c@d.example>",
+                .rcpt(RecipientCommand(.mailbox(mailbox("c", "d.example"))))
+            ),
             ("RCPT TO:<\"a@b\"@c.example>", .rcpt(RecipientCommand(.mailbox(mailbox("\"a@b\"", "c.example"))))),
             (#"RCPT TO:<"a\"b> c"@c.example>"#, .rcpt(RecipientCommand(.mailbox(mailbox(#""a\"b> c""#, "c.example"))))),
             ("RCPT TO:<\"\"@c.example>", .rcpt(RecipientCommand(.mailbox(mailbox("\"\"", "c.example"))))),
@@ -60,8 +63,10 @@ private func mailbox(_ localPart: String, _ domain: String) -> Mailbox {
             ("MAILFROM:<a@b>", .invalidCommand), ("NOOPS", .invalidCommand),
             ("HELO", .invalidArgument), ("EHLO a b", .invalidArgument), ("DATA now", .invalidArgument),
             ("MAIL", .invalidArgument), ("MAIL <a@b.example>", .invalidArgument), ("RCPT FROM:<a@b>", .invalidArgument),
-            ("MAIL FROM:", .badReversePath), ("MAIL FROM:<a@b", .badReversePath), ("MAIL FROM:<a b@c>", .badReversePath),
-            ("MAIL FROM:<a>", .badReversePath), ("MAIL FROM:<@b>", .badReversePath), ("MAIL FROM:<a@>", .badReversePath),
+            ("MAIL FROM:", .badReversePath), ("MAIL FROM:<a@b", .badReversePath),
+            ("MAIL FROM:<a b@c>", .badReversePath),
+            ("MAIL FROM:<a>", .badReversePath), ("MAIL FROM:<@b>", .badReversePath),
+            ("MAIL FROM:<a@>", .badReversePath),
             ("MAIL FROM:<a@b>>", .badReversePath), ("MAIL FROM:<a@b>SIZE=1", .badReversePath),
             ("MAIL FROM:<a@b..c>", .badReversePath), ("MAIL FROM:<\"a@b.example>", .badReversePath),
             ("MAIL FROM:<@x:>", .badReversePath), ("MAIL FROM:<a@[]>", .badReversePath),
@@ -74,7 +79,8 @@ private func mailbox(_ localPart: String, _ domain: String) -> Mailbox {
             ("MAIL FROM:<> =1", .invalidArgument), ("MAIL FROM:<> A=b=c", .invalidArgument),
             ("MAIL FROM:<> RET=FULL", .unknownParameter), ("MAIL FROM:<> SMTPUTF8", .unknownParameter),
             ("RCPT TO:<a@b> NOTIFY=NEVER", .unknownParameter), ("MAIL FROM:<> AUTH=<>", .unknownParameter),
-            ("NOOP \u{0}", .invalidCharacter), ("RCPT TO:<\u{e9}@b>", .invalidCharacter), ("NOOP\rNOOP", .invalidCharacter),
+            ("NOOP \u{0}", .invalidCharacter), ("RCPT TO:<\u{e9}@b>", .invalidCharacter),
+            ("NOOP\rNOOP", .invalidCharacter),
             ("MAIL FROM:<a\u{7f}@b>", .invalidCharacter),
         ])
     func refusals(line: String, reply: SMTPReply) {
@@ -83,7 +89,9 @@ private func mailbox(_ localPart: String, _ domain: String) -> Mailbox {
 
     @Test(
         "Another protocol's opening ends the session",
-        arguments: ["GET / HTTP/1.1", "POST / HTTP/1.1", "CONNECT a:25 HTTP/1.1", "PRI * HTTP/2.0", "OPTIONS * HTTP/1.1"])
+        arguments: [
+            "GET / HTTP/1.1", "POST / HTTP/1.1", "CONNECT a:25 HTTP/1.1", "PRI * HTTP/2.0", "OPTIONS * HTTP/1.1",
+        ])
     func foreignProtocol(line: String) {
         #expect(parse(line) == .failure(CommandSyntaxError(reply: .notSMTP, isForeignProtocol: true)))
     }
@@ -101,7 +109,9 @@ private func mailbox(_ localPart: String, _ domain: String) -> Mailbox {
         let label = String(repeating: "d", count: 63)
         let domain255 = [label, label, label, String(repeating: "e", count: 63)].joined(separator: ".")
         #expect(domain255.utf8.count == 255)
-        #expect(parse("RCPT TO:<\(local64)@d.example>") == .success(.rcpt(RecipientCommand(.mailbox(mailbox(local64, "d.example"))))))
+        #expect(
+            parse("RCPT TO:<\(local64)@d.example>")
+                == .success(.rcpt(RecipientCommand(.mailbox(mailbox(local64, "d.example"))))))
         #expect(parse("RCPT TO:<l\(local64)@d.example>") == .failure(CommandSyntaxError(reply: .badForwardPath)))
         #expect(parse("RCPT TO:<a@\(label)d>") == .failure(CommandSyntaxError(reply: .badForwardPath)))
         // 64 + 1 + 255 is over the 256 octets of a path, its angle brackets included (RFC 5321 section 4.5.3.1.3).
@@ -115,7 +125,8 @@ private func mailbox(_ localPart: String, _ domain: String) -> Mailbox {
     func garbage() {
         var generator = SplitMix(state: 25)
         let seeds = [
-            "MAIL FROM:<@a,@b:\"x\\\"y\"@[IPv6:::1]> SIZE=10 BODY=8BITMIME", "RCPT TO:<postmaster>", "EHLO a.example", "DATA",
+            "MAIL FROM:<@a,@b:\"x\\\"y\"@[IPv6:::1]> SIZE=10 BODY=8BITMIME", "RCPT TO:<postmaster>", "EHLO a.example",
+            "DATA",
         ].map { Array($0.utf8) }
         for _ in 0..<20_000 {
             var line = seeds[Int(generator.next() % UInt64(seeds.count))]

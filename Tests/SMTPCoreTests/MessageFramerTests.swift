@@ -68,8 +68,10 @@ private func frame(_ input: [UInt8], _ form: MessageFramer.Form, cuts: [Int] = [
 
     /// Sequences that some server, somewhere, took for the end of a message; none of them is one.
     static let falseEnds = [
-        "\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r", "\r.\r\n", "\r\n.\r", "\r.\n", "\n.\r", "\r\n\u{0}.\r\n", "\r\n.\u{0}\r\n",
-        "\r\r\n.\r\n", "\r\r\n.\r\r\n", "\r\n.\r\r\n", "\r\n .\r\n", "\r\n. \r\n", "\n\n.\n\n", "\r\n.\u{0B}\r\n", "\r\n..\r\n",
+        "\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r", "\r.\r\n", "\r\n.\r", "\r.\n", "\n.\r", "\r\n\u{0}.\r\n",
+        "\r\n.\u{0}\r\n",
+        "\r\r\n.\r\n", "\r\r\n.\r\r\n", "\r\n.\r\r\n", "\r\n .\r\n", "\r\n. \r\n", "\n\n.\n\n", "\r\n.\u{0B}\r\n",
+        "\r\n..\r\n",
     ]
 
     @Test("A false end ends nothing, and no receiver could take what goes on for an end", arguments: falseEnds)

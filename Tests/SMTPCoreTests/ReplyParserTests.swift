@@ -11,7 +11,8 @@ private func parse(_ lines: [String], limits: ReplyLimits = ReplyLimits()) throw
         "Replies of one line are read",
         arguments: [
             ("250 OK", SMTPReply(250, nil, "OK")), ("250", SMTPReply(250, nil, "")), ("250 ", SMTPReply(250, nil, "")),
-            ("250 2.1.5 Fine", SMTPReply(250, .init(2, 1, 5), "Fine")), ("550 5.1.1", SMTPReply(550, .init(5, 1, 1), "")),
+            ("250 2.1.5 Fine", SMTPReply(250, .init(2, 1, 5), "Fine")),
+            ("550 5.1.1", SMTPReply(550, .init(5, 1, 1), "")),
             ("354 go", SMTPReply(354, nil, "go")), ("250 2.1 no code", SMTPReply(250, nil, "2.1 no code")),
             ("250 2.1.5x no code", SMTPReply(250, nil, "2.1.5x no code")),
             ("250 3.1.5 no code", SMTPReply(250, nil, "3.1.5 no code")),
@@ -24,7 +25,9 @@ private func parse(_ lines: [String], limits: ReplyLimits = ReplyLimits()) throw
 
     @Test("Replies of several lines are put together, and the next one starts anew")
     func lines() throws {
-        let replies = try parse(["250-a", "250-b", "250 c", "550-5.1.1 one", "550-5.1.1 two", "550 5.1.2 three", "221 bye"])
+        let replies = try parse([
+            "250-a", "250-b", "250 c", "550-5.1.1 one", "550-5.1.1 two", "550 5.1.2 three", "221 bye",
+        ])
         #expect(
             replies == [
                 SMTPReply(250, nil, lines: ["a", "b", "c"]),
@@ -37,7 +40,8 @@ private func parse(_ lines: [String], limits: ReplyLimits = ReplyLimits()) throw
         "What is no reply is an error",
         arguments: [
             (["25"], ReplySyntaxError.notAReply), ([""], .notAReply), (["2500 OK"], .notAReply), (["abc"], .notAReply),
-            (["199 x"], .notAReply), (["600 x"], .notAReply), (["250_x"], .notAReply), (["250-a", "251 b"], .codesDiffer),
+            (["199 x"], .notAReply), (["600 x"], .notAReply), (["250_x"], .notAReply),
+            (["250-a", "251 b"], .codesDiffer),
             (["250 " + String(repeating: "x", count: 2045)], .lineTooLong),
             (Array(repeating: "250-x", count: 129), .tooManyLines),
         ])

@@ -27,10 +27,18 @@ enum Situation: String, CaseIterable, Sendable {
     /// What every command does in every state: a row a command, a column a situation in their order.
     static let table: [(SMTPCommand, [ServerSession.Action])] = [
         (.helo("x"), Array(repeating: .resetTransaction(SMTPReply(250, nil, "mx.example")), count: 5)),
-        (.ehlo("x"), Array(repeating: .resetTransaction(ServerSessionConfiguration(serverName: "mx.example").extendedReply), count: 5)),
+        (
+            .ehlo("x"),
+            Array(
+                repeating: .resetTransaction(ServerSessionConfiguration(serverName: "mx.example").extendedReply),
+                count: 5)
+        ),
         (
             .mail(mail),
-            [.reply(.badSequence), .beginTransaction(mail, .ok), .reply(.badSequence), .reply(.badSequence), .reply(.badSequence)]
+            [
+                .reply(.badSequence), .beginTransaction(mail, .ok), .reply(.badSequence), .reply(.badSequence),
+                .reply(.badSequence),
+            ]
         ),
         (
             .rcpt(recipient),
@@ -166,7 +174,9 @@ enum Situation: String, CaseIterable, Sendable {
         var configuration = ServerSessionConfiguration(serverName: "mx.example")
         configuration.messageSize = 1000
         #expect(
-            configuration.extendedReply.lines == ["mx.example", "PIPELINING", "SIZE 1000", "8BITMIME", "ENHANCEDSTATUSCODES"])
+            configuration.extendedReply.lines == [
+                "mx.example", "PIPELINING", "SIZE 1000", "8BITMIME", "ENHANCEDSTATUSCODES",
+            ])
         configuration.messageSize = 0
         #expect(configuration.extendedReply.lines[2] == "SIZE")
     }

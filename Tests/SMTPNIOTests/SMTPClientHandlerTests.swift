@@ -10,7 +10,9 @@ private final class Listener: SMTPClientDelegate {
     private(set) var failure: SMTPClientFailure?
 
     func clientReady() { self.isReady = true }
-    func clientAnswered(_ question: ClientSession.Question, _ reply: SMTPReply) { self.answers.append("\(question) \(reply)") }
+    func clientAnswered(_ question: ClientSession.Question, _ reply: SMTPReply) {
+        self.answers.append("\(question) \(reply)")
+    }
     func clientFailed(_ failure: SMTPClientFailure) { self.failure = failure }
     func clientWritabilityChanged(_ isWritable: Bool) {}
 }
@@ -26,7 +28,8 @@ private final class Connection {
 
     init() throws {
         self.handler = SMTPClientHandler(
-            name: "relay.example", sweep: SessionSweep(eventLoop: self.channel.embeddedEventLoop), delegate: self.listener)
+            name: "relay.example", sweep: SessionSweep(eventLoop: self.channel.embeddedEventLoop),
+            delegate: self.listener)
         try self.channel.pipeline.syncOperations.addHandler(self.handler)
         self.channel.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 2525), promise: nil)
     }

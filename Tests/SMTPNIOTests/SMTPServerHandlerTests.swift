@@ -70,7 +70,8 @@ private final class Server {
         self.mailbox = Mailbox(deferringOn: deferring ? self.loop : nil)
         self.channel = EmbeddedChannel(loop: self.loop)
         self.handler = SMTPServerHandler(
-            configuration: configuration, extendedReply: configuration.extendedReply, timeouts: timeouts, form: .stuffed,
+            configuration: configuration, extendedReply: configuration.extendedReply, timeouts: timeouts,
+            form: .stuffed,
             sweep: SessionSweep(eventLoop: self.loop), delegate: self.mailbox)
         self.mailbox.handler = self.handler
         try self.channel.pipeline.syncOperations.addHandler(self.handler)
@@ -134,7 +135,8 @@ private final class Server {
     func oneWrite() throws {
         let server = try Server()
         _ = try server.writes()
-        try server.send("EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<a@b.example>\r\nRCPT TO:<bad@b.example>\r\nDATA\r\n")
+        try server.send(
+            "EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<a@b.example>\r\nRCPT TO:<bad@b.example>\r\nDATA\r\n")
         #expect(try server.writes().count == 1)
     }
 
@@ -154,7 +156,9 @@ private final class Server {
         #expect(reads.count == 2)
     }
 
-    @Test("A silent client gets 421, wherever it is", arguments: ["", "EHLO x\r\n", "EHLO x\r\nMAIL FROM:<a@b.example>\r\n"])
+    @Test(
+        "A silent client gets 421, wherever it is",
+        arguments: ["", "EHLO x\r\n", "EHLO x\r\nMAIL FROM:<a@b.example>\r\n"])
     func commandTimeout(sent: String) throws {
         var timeouts = SMTPServerTimeouts()
         timeouts.command = .milliseconds(-1)  // over as soon as it is looked at

@@ -20,7 +20,9 @@ struct Transcript: Sendable {
             case "C+": self.client += Array((Self.unescaped(content) + "\r\n").utf8)
             case "C*":
                 let parts = content.split(separator: " ")
-                guard let word = parts.first, let count = parts.last.flatMap({ Int($0) }) else { throw Malformed(line: line) }
+                guard let word = parts.first, let count = parts.last.flatMap({ Int($0) }) else {
+                    throw Malformed(line: line)
+                }
                 self.client += Array((word + String(repeating: "x", count: count - word.count) + "\r\n").utf8)
             case "S:": self.server += content + "\r\n"
             default: throw Malformed(line: line)

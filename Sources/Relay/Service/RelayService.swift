@@ -2,9 +2,9 @@ package import Logging
 package import NIOCore
 package import NIOPosix
 import Routing
-import ServiceLifecycle
 import SMTPCore
 import SMTPNIO
+import ServiceLifecycle
 import Synchronization
 
 /// The relay as a service: it listens, and at shutdown lets its sessions end.
@@ -62,7 +62,9 @@ package struct RelayService: Service {
         let state = self.state
         return ServerBootstrap(group: self.group)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelOption(.recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 4096, maximum: 65536))
+            .childChannelOption(
+                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 4096, maximum: 65536)
+            )
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let snapshot = state.snapshot

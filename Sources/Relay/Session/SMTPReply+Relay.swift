@@ -8,7 +8,8 @@ extension SMTPReply {
     /// `550 5.7.1`: no route, and nobody to ask.
     package static let relayingDenied = SMTPReply(550, .init(5, 7, 1), "Relaying denied")
     /// `451 4.3.0`: the lookup gave no verdict.
-    package static let lookupFailed = SMTPReply(451, .init(4, 3, 0), "Recipient cannot be verified now, try again later")
+    package static let lookupFailed = SMTPReply(
+        451, .init(4, 3, 0), "Recipient cannot be verified now, try again later")
     /// `451 4.4.1`: no backend could be reached.
     package static let backendUnreachable = SMTPReply(451, .init(4, 4, 1), "No backend available, try again later")
     /// `451 4.3.0`: the backend does not want to talk to us, or not sensibly.

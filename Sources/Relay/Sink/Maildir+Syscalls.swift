@@ -56,7 +56,9 @@ struct Maildir {
         func write(_ octets: ByteBuffer) throws(MaildirError) {
             var octets = octets
             while octets.readableBytes > 0 {
-                let count = unsafe octets.withUnsafeReadableBytes { unsafe Glibc.write(self.descriptor, $0.baseAddress, $0.count) }
+                let count = unsafe octets.withUnsafeReadableBytes {
+                    unsafe Glibc.write(self.descriptor, $0.baseAddress, $0.count)
+                }
                 if count < 0, errno == EINTR { continue }
                 guard count > 0 else { throw self.error("write") }
                 octets.moveReaderIndex(forwardBy: count)

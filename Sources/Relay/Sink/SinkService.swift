@@ -1,9 +1,9 @@
 package import Logging
 package import NIOCore
 import NIOPosix
-import ServiceLifecycle
 import SMTPCore
 import SMTPNIO
+import ServiceLifecycle
 
 /// An SMTP server that takes every message: a backend for demonstrations and tests.
 package struct SinkService: Service {
