@@ -78,3 +78,9 @@ struct HarnessTests {
         withExtendedLifetime(relay) {}
     }
 }
+
+/// Outside every gate: in a world a suite that skips itself for want of peers is a mistake of the scripts'.
+@Test("a world comes with its peers")
+func worldHasPeers() {
+    #expect(FileManager.default.fileExists(atPath: RelayWorld.folder) == RelayWorld.isHere)
+}

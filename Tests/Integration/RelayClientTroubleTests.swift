@@ -90,8 +90,7 @@ struct RelayClientTroubleTests {
         #expect(next.code == 502, "\(dialogue.failure("out of step"))")
         #expect(try dialogue.command("RSET").text == "250 2.0.0 OK")
         #expect(try dialogue.message(to: "user@flxw.de").code == 250)
-        #expect(try dialogue.command("QUIT").text == "221 2.0.0 Bye")
-        #expect(try dialogue.isClosed())
+        try dialogue.quit()
         try trial.expectUnharmed()
     }
 
@@ -130,6 +129,7 @@ struct RelayClientTroubleTests {
         #expect(try dialogue.content("Subject: group\r\n\r\ntext").code == 250)
         let message = trial.backend.wait { $0.messages.count == 2 }.messages.last
         #expect(message?.forwardPaths == ["RCPT TO:<one@flxw.de>", "RCPT TO:<three@flxw.de>"])
+        try dialogue.quit()
         try trial.expectUnharmed()
     }
 
@@ -144,6 +144,7 @@ struct RelayClientTroubleTests {
         #expect(try dialogue.reply().code == 250)
         let message = trial.backend.wait { $0.messages.count == 2 }.messages.last
         #expect(message?.content == "Subject: bytes\r\n\r\n..\r\n...two\r\n\r\nlast")
+        try dialogue.quit()
         try trial.expectUnharmed()
     }
 
@@ -154,6 +155,7 @@ struct RelayClientTroubleTests {
         for line in [Self.mail, "RCPT TO:<user@flxw.de>", "DATA"] { #expect(try dialogue.command(line).code < 400) }
         #expect(try dialogue.command(".").code == 250)
         #expect(trial.backend.wait { $0.messages.count == 2 }.messages.last?.content == "")
+        try dialogue.quit()
         try trial.expectUnharmed()
     }
 
@@ -194,22 +196,28 @@ struct RelayClientTroubleTests {
         }
     }
 
-    /// Ends of data that are none (CVE-2023-51764, -51765, -51766; CVE-2024-27305).
-    static let smuggled = [
-        "\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r", "\r.\n", "\r\n.\r", "\r.\r\n", "\n.\r", "\r\n\0.\r\n", "\r\n.\0\r\n",
-    ]
+    /// An end of data that is none.
+    struct FalseEnd: Sendable, CustomTestStringConvertible {
+        let bytes: String
+        var testDescription: String { bytes.unicodeScalars.map { $0.escaped(asASCII: true) }.joined() }
+    }
 
-    @Test("nothing but CRLF . CRLF ends a message, here and behind", arguments: smuggled)
-    func smuggling(_ end: String) throws {
+    /// CVE-2023-51764, -51765, -51766; CVE-2024-27305.
+    static let falseEnds = [
+        "\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r", "\r.\n", "\r\n.\r", "\r.\r\n", "\n.\r", "\r\n\0.\r\n", "\r\n.\0\r\n",
+    ].map(FalseEnd.init)
+
+    @Test("nothing but CRLF . CRLF ends a message, here and behind", arguments: falseEnds)
+    func smuggling(_ end: FalseEnd) throws {
         let trial = try RelayTrial()
         let dialogue = try trial.relay.greeted()
         for line in [Self.mail, "RCPT TO:<user@flxw.de>", "DATA"] { #expect(try dialogue.command(line).code < 400) }
         let inner = "MAIL FROM:<evil@flxw.de>\r\nRCPT TO:<victim@flxw.de>\r\nDATA\r\nSubject: smuggled\r\n\r\nevil"
-        let reply = try dialogue.content("Subject: outer\r\n\r\ntext" + end + inner)
+        let reply = try dialogue.content("Subject: outer\r\n\r\ntext" + end.bytes + inner)
         // One message, one reply: taken whole, or refused whole.
         #expect(reply.code == 250 || reply.code == 550 || reply.code == 554)
         #expect(try dialogue.command("EXPN step").code == 502, "\(dialogue.failure("out of step"))")
-        #expect(try dialogue.command("QUIT").code == 221)
+        try dialogue.quit()
         let record = trial.backend.record.read { $0 }
         #expect(!record.commands.contains { $0.contains("evil") || $0.contains("victim") })
         if reply.code == 250 {

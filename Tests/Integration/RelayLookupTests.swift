@@ -59,8 +59,9 @@ struct RelayLookupTests {
         #expect(reply.text.hasPrefix(trouble.expected), "\(dialogue.failure("not “\(trouble.expected)…”"))")
         if trouble.closes {
             #expect(try dialogue.isClosed())
-        } else if trouble.expected.hasPrefix("5") {
+        } else {
             #expect(try dialogue.command("NOOP").text == "250 2.0.0 OK")
+            try dialogue.quit()
         }
         try trial.expectUnharmed()
     }
@@ -74,6 +75,7 @@ struct RelayLookupTests {
         let reply = try dialogue.command("RCPT TO:<other@flxw.de>")
         #expect(reply.is(451, "4.3.0"), "\(reply)")
         try trial.replaceLookup()
+        try dialogue.quit()
         try trial.expectUnharmed()
     }
 
@@ -85,6 +87,7 @@ struct RelayLookupTests {
         #expect(try dialogue.command("MAIL FROM:<sender@example.org>").code == 250)
         let reply = try dialogue.command("RCPT TO:<other@flxw.de>")
         #expect(reply.is(451, "4.4.1"), "\(reply)")
+        try dialogue.quit()
         try trial.expectUnharmed()
     }
 

@@ -9,10 +9,10 @@ final class RelayUnderTest: Sendable {
     let descriptorsWhenReady: Int
 
     /// What relay.yaml needs of limits and timeouts so that a test of a silent peer is over in seconds.
-    static let hasty = "{connect: 3s, recipient: 4s, data: 4s, finalDot: 4s}"
+    static let hasty = "{connect: 3s, recipient: 4s, data: 4s, final-dot: 4s}"
 
     /// The limit of relay.yaml that lets a message of any size pass.
-    static let anySize = "messageSize: 0"
+    static let anySize = "message-size: 0"
 
     /// - Parameters:
     ///   - port: 25 takes its listener from the binder, as "smtp"; every other is bound by the relay.

@@ -79,6 +79,13 @@ final class SMTPDialogue {
         return try self.content(content)
     }
 
+    /// Says QUIT and sees the connection end; a session that is left open counts as a descriptor of the relay's.
+    func quit() throws {
+        guard try command("QUIT").text == "221 2.0.0 Bye", try isClosed() else {
+            throw failure("QUIT did not end it")
+        }
+    }
+
     /// The next reply.
     func reply() throws -> WireReply {
         let deadline = ContinuousClock.now + patience

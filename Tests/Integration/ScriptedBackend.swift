@@ -49,9 +49,9 @@ final class ScriptedBackend: Sendable {
         /// What a backend less strict than this one could take for the end of a line or of the message.
         var looseEnds: [String] {
             var found: [String] = []
-            // However it ends its lines, and whether it drops NULs, no line may be a dot alone.
+            // However it ends its lines, no line may be a dot alone.
             let lines = wire.split(omittingEmptySubsequences: false) { $0 == 0x0A || $0 == 0x0D }
-            if lines.contains(where: { $0.filter { $0 != 0 }.elementsEqual([0x2E]) }) { found.append("a dot alone") }
+            if lines.contains(where: { $0.elementsEqual([0x2E]) }) { found.append("a dot alone") }
             for (index, byte) in wire.enumerated() {
                 if byte == 0x0A, index == 0 || wire[index - 1] != 0x0D { found.append("a bare LF at \(index)") }
                 if byte == 0x0D, index + 1 == wire.count || wire[index + 1] != 0x0A {
