@@ -87,7 +87,8 @@ struct RelayCommand: AsyncParsableCommand {
         do {
             return try Listeners.obtain(names)
         } catch {
-            throw Failure.saying("postern relay: \(error)", error.exitStatus.map { ExitCode($0) } ?? Failure.unavailable)
+            throw Failure.saying(
+                "postern relay: \(error)", error.exitStatus.map { ExitCode($0) } ?? Failure.unavailable)
         }
     }
 
