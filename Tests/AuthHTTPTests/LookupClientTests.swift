@@ -68,7 +68,11 @@ private let allowed = Result<LookupVerdict, LookupError>.success(
 
 private extension SocketAddress {
     static func loopback(_ port: Int) -> SocketAddress {
-        (try? SocketAddress(ipAddress: "127.0.0.1", port: port)) ?? SocketAddress(sockaddr_in())
+        do {
+            return try SocketAddress(ipAddress: "127.0.0.1", port: port)
+        } catch {
+            preconditionFailure("127.0.0.1 is an address: \(error)")
+        }
     }
 }
 
