@@ -36,6 +36,14 @@ package struct LookupEndpoint: Hashable, Sendable {
     package var target: String
 }
 
+extension LookupEndpoint: CustomStringConvertible {
+    /// The URL, its port always written.
+    package var description: String {
+        let host = self.host.utf8.contains(UInt8(ascii: ":")) ? "[\(self.host)]" : self.host
+        return "http://\(host):\(self.port)\(self.target)"
+    }
+}
+
 /// A header to add to each request; names and values that would change the protocol or forge a header cannot be made.
 package struct ExtraHeader: Hashable, Sendable {
     /// A token (RFC 9110 section 5.1).

@@ -276,10 +276,15 @@ extension SMTPServerHandler {
         }
     }
 
+    private func nextStep() -> MessageFramer.Step {
+        let input = self.incoming
+        return self.framer.next(input.readableBytesUInt8Span)
+    }
+
     /// Passes the message on as far as it is there; false when more is needed.
     private func message() -> Bool {
         while true {
-            switch self.framer.next(self.incoming.readableBytesUInt8Span) {
+            switch self.nextStep() {
             case .pass(let count):
                 if let octets = self.incoming.readSlice(length: count) { self.delegate?.messageReceived(octets) }
             case .write(let replacement, let consumed):
@@ -310,7 +315,7 @@ extension SMTPServerHandler {
     /// Looks for the end of a message over the limit; the refusal must come behind it (RFC 1870 section 6.3).
     private func oversizedMessage() -> Bool {
         while true {
-            switch self.framer.next(self.incoming.readableBytesUInt8Span) {
+            switch self.nextStep() {
             case .pass(let count): self.incoming.moveReaderIndex(forwardBy: count)
             case .write(_, let consumed): self.incoming.moveReaderIndex(forwardBy: consumed)
             case .hold: self.incoming.moveReaderIndex(forwardBy: 1)

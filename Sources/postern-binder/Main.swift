@@ -1,6 +1,56 @@
 internal import CPosternSys
 
+/// postern-binder: binds what the policy lets its caller have, drops every privilege, hands the listeners over.
 @c(postern_binder_main)
-public func binderMain(_ argc: CInt, _ argv: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?) -> CInt {
-    return sayHello()
+public func binderMain(_ count: CInt, _ vector: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?) -> CInt {
+    do throws(Failure) {
+        try run(unsafe Arguments(count: count, vector: vector))
+        return 0
+    } catch {
+        return CInt(error.status.rawValue)
+    }
+}
+
+/// The order of every run. Each step relies on those before it: none may be moved.
+private func run(_ arguments: Arguments) throws(Failure) {
+    // 1. Make the process sane.
+    try protectProcess()
+    let options = try Options(arguments)
+    if case .print(let text) = options.action { return writeOutput(text) }
+    var caller = try Caller(keeping: options.peer)
+    if let peer = options.peer { try checkPeer(peer) }
+    try Capabilities.lower()
+    try bindAndHandOver(options, arguments, &caller)
+}
+
+/// Steps 2 to 6; a function of its own, since its buffers want more stack than a hostile caller may have left.
+@inline(never)
+private func bindAndHandOver(
+    _ options: Options, _ arguments: Arguments, _ caller: inout Caller
+) throws(Failure) {
+    // 2. Read the policy, and ask it about the caller; as root, about the user to become.
+    let identity = try policyIdentity(options, arguments)
+    let user = getuid() == 0 ? identity : nil
+    var buffer = TextBuffer<65537>()
+    try readPolicy(into: &buffer)
+    let policy = buffer.storage.span.extracting(first: buffer.count)
+    let count = try checkPermission(options, arguments, identity, policy)
+
+    // 3. Bind and listen, with one capability effective for that long.
+    var batch = Batch(count: count)
+    try batch.bind(options, arguments, policy)
+
+    // 4. Drop. Where the caller was is given back first: the user who comes might not be let in there.
+    try caller.restoreFolder()
+    try drop(to: user, allowingNewPrivileges: options.peer == nil)
+
+    // 5. Verify.
+    try verifyDrop(to: user, allowingNewPrivileges: options.peer == nil)
+
+    // 6. Hand over.
+    switch options.action {
+    case .send(let peer): try batch.send(on: peer)
+    case .execute(let index): try batch.execute(arguments, index, caller)
+    case .print: break
+    }
 }

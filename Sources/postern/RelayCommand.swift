@@ -3,9 +3,12 @@ import FoundationEssentials
 import Logging
 import NIOCore
 import NIOPosix
+import PosternClient
+import PosternNIO
 import Relay
 import Routing
 import ServiceLifecycle
+import Synchronization
 import UnixSignals
 
 /// `postern relay`: the daemon.
@@ -15,42 +18,88 @@ struct RelayCommand: AsyncParsableCommand {
         abstract: "Relay mail to the backends that relay.yaml or a lookup names.",
         discussion: """
             Listeners by name come from systemd (LISTEN_FDS) or from postern-binder, which POSTERN_BINDER names where it \
-            is not /usr/bin/postern-binder. SIGTERM and SIGQUIT drain: no new client, and an end to every transaction.
+            is not /usr/bin/postern-binder. SIGHUP reloads the configuration, as a whole or not at all. SIGTERM, SIGQUIT \
+            and SIGINT drain: no new client, and an end to every transaction.
+
+            Exit status: 0; 64 usage; 69 a listener is not to be had; 77 not permitted; 78 the configuration or the \
+            policy cannot be used.
             """)
 
-    @Option(help: "The configuration.")
+    @Option(help: ArgumentHelp("The configuration.", valueName: "file"))
     var config = "/etc/postern/relay.yaml"
 
-    @Option(help: "What to log: debug, info (a line a message), notice, warning, error.")
+    @Option(help: ArgumentHelp("From debug, info (a line a message), notice, warning, error up.", valueName: "level"))
     var logLevel = LogLevel.info
 
     func run() async throws {
         let logger = Logger.postern("postern relay", level: self.logLevel)
-        let loaded: LoadedConfiguration
-        do {
-            loaded = try RelayConfiguration.load(path: self.config)
-        } catch {
-            throw Failure.saying(error.description, Failure.configuration)
-        }
-        for warning in loaded.warnings { Output.errorLine(warning.description(file: self.config)) }
-        let configuration = loaded.configuration
-        let snapshot = RelaySnapshot(configuration, hostName: ProcessInfo.processInfo.hostName)
+        let configuration = try self.loadConfiguration()
+        // Before anything starts a thread: this changes the environment, and may start a child.
+        let listeners = Mutex(try Self.obtainListeners(configuration))
+        ResourceLimits.raiseOpenFiles()
+
+        let hostName = ProcessInfo.processInfo.hostName
+        let state = RelayState(RelaySnapshot(configuration, hostName: hostName))
         let group = MultiThreadedEventLoopGroup(numberOfThreads: EventLoops.count)
-        let service = RelayService(state: RelayState(snapshot), group: group, logger: logger) { bootstrap in
+        let relay = RelayService(state: state, group: group, logger: logger) { bootstrap in
             var channels: [any Channel] = []
             for listener in configuration.listeners {
                 switch listener {
                 case .socket(let name):
-                    throw Failure.saying("postern relay: listener \(name)", Failure.unavailable)
+                    while let bound = try listeners.withLock({ try $0.take(name) }) {
+                        channels.append(try await bootstrap.withBoundSocket(bound).get())
+                    }
                 case .address(let address, let port):
-                    channels.append(try await bootstrap.bind(host: address.description, port: Int(port)).get())
+                    channels.append(try await Self.bind(bootstrap, address, port))
                 }
             }
             return channels
         }
+        let reload = ReloadService(
+            state: state, path: self.config, hostName: hostName, logger: logger,
+            requests: await UnixSignalsSequence(trapping: .sighup))
         try await ServiceGroup(
-            services: [service], gracefulShutdownSignals: [.sigterm, .sigquit, .sigint], logger: .quiet
+            configuration: .init(
+                services: [
+                    .init(service: relay, successTerminationBehavior: .gracefullyShutdownGroup),
+                    .init(service: reload),
+                ],
+                gracefulShutdownSignals: [.sigterm, .sigquit, .sigint], logger: .quiet)
         ).run()
         try await group.shutdownGracefully()
+    }
+
+    private func loadConfiguration() throws -> RelayConfiguration {
+        do {
+            let loaded = try RelayConfiguration.load(path: self.config)
+            for warning in loaded.warnings { Output.errorLine(warning.description(file: self.config)) }
+            return loaded.configuration
+        } catch {
+            throw Failure.saying(error.description, Failure.configuration)
+        }
+    }
+
+    private static func obtainListeners(_ configuration: RelayConfiguration) throws -> Listeners {
+        let names = configuration.listeners.compactMap { listener in
+            if case .socket(let name) = listener { name } else { nil }
+        }
+        guard !names.isEmpty else { return Listeners() }
+        do {
+            return try Listeners.obtain(names)
+        } catch {
+            throw Failure.saying("postern relay: \(error)", error.exitStatus.map { ExitCode($0) } ?? Failure.unavailable)
+        }
+    }
+
+    private static func bind(
+        _ bootstrap: ServerBootstrap, _ address: IPAddress, _ port: UInt16
+    ) async throws -> any Channel {
+        do {
+            return try await bootstrap.serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+                .serverChannelOption(.backlog, value: 4096)
+                .bind(host: address.description, port: Int(port)).get()
+        } catch {
+            throw Failure.saying("postern relay: bind \(address) port \(port): \(error)", Failure.unavailable)
+        }
     }
 }

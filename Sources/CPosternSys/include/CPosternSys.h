@@ -1,7 +1,87 @@
+// What Swift cannot see of C: macros, variadic functions, errno, the layout of control messages. No policy.
+//
+// Every function returns what the system call returns, -1 with errno set on failure, unless it says otherwise.
 #ifndef CPOSTERNSYS_H
 #define CPOSTERNSYS_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
+
+// The calling thread's errno; to be read in the statement behind the call that set it.
 int cpostern_errno(void);
+// What the error means, in English whatever the locale; static.
+const char *cpostern_error_text(int error);
+
+// open(2), openat(2), fcntl(2) and prctl(2), which are variadic.
+int cpostern_openat(int folder, const char *path, int flags);
+int cpostern_fcntl(int fd, int command, long argument);
+int cpostern_prctl(int option, unsigned long a, unsigned long b);
+// The process's name, 16 bytes with the NUL at most.
+int cpostern_get_name(void *name);
+// bind(2) and getsockname(2), whose address has a union's type in glibc.
+int cpostern_bind(int fd, const void *address, socklen_t length);
+int cpostern_getsockname(int fd, void *address, socklen_t *length);
+// close_range(2) from `first` to `last`, both included; only marked close-on-exec if `cloexec` is not 0.
+int cpostern_close_range(unsigned first, unsigned last, int cloexec);
+// getrlimit(2) and setrlimit(2), whose first parameter has an enum's type in glibc.
+int cpostern_getrlimit(int resource, struct rlimit *limit);
+int cpostern_setrlimit(int resource, const struct rlimit *limit);
+// setitimer(2) to zero for each of the three timers.
+int cpostern_stop_timers(void);
+
+// 1 if the signal is ignored, 0 if not, -1 if it cannot be asked about.
+int cpostern_signal_is_ignored(int signal);
+// Ignores the signal, or gives it its default action.
+int cpostern_set_signal_ignored(int signal, int ignored);
+
+// The inode number of a pidfd for this process, which no other process ever has; 0 where the kernel is too old (6.9).
+uint64_t cpostern_own_pidfd_inode(void);
+// A pidfd for a child, close-on-exec.
+int cpostern_pidfd_open(pid_t pid);
+// Sends a signal to a pidfd's process.
+int cpostern_pidfd_kill(int pidfd, int signal);
+// The exit status of a wait status; 128 and the signal's number if a signal ended the process.
+int cpostern_exit_status(int wait_status);
+// The process's environment.
+char **cpostern_environment(void);
+
+// The most descriptors that one message can carry (SCM_MAX_FD).
+#define CPOSTERN_MAX_FDS 253
+// What cpostern_receive found.
+struct cpostern_received {
+    ssize_t bytes;                 // length of the packet's part that fitted; -1 on failure
+    int count;                     // descriptors that came, all of them in `fds`, all close-on-exec
+    int is_malformed;              // MSG_TRUNC, MSG_CTRUNC, a wrong cmsg_len, or a control message of another kind
+    int fds[CPOSTERN_MAX_FDS];
+};
+// recvmsg(2) of one packet with whatever descriptors it carries; the caller owns them, malformed or not.
+void cpostern_receive(int fd, void *bytes, size_t capacity, int flags, struct cpostern_received *received);
+// sendmsg(2) of one packet with `count` descriptors, at most CPOSTERN_MAX_FDS.
+ssize_t cpostern_send(int fd, const void *bytes, size_t length, const int *fds, int count, int flags);
+
+// 1 if the path is on a file system that is mounted nosuid, 0 if not or not known.
+int cpostern_is_nosuid(const char *path);
 #endif

@@ -23,7 +23,7 @@ package final class RelaySnapshot: Sendable {
         var session = ServerSessionConfiguration(serverName: self.serverName)
         session.messageSize = UInt64(configuration.limits.messageSize)
         session.recipients = configuration.limits.recipients
-        session.transactions = configuration.limits.transactions
+        session.transactions = configuration.limits.transactions == 0 ? .max : configuration.limits.transactions
         session.errors = configuration.limits.errors
         self.session = session
         self.extendedReply = session.extendedReply

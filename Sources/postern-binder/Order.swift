@@ -1,1 +1,0 @@
-func sayHello() -> CInt { 0 }
