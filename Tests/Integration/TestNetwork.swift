@@ -73,6 +73,9 @@ enum RelayWorld {
         FileManager.default.fileExists(atPath: folder) && FileManager.default.fileExists(atPath: mailModule)
     }
 
+    /// scripts/test was asked to be quick.
+    static var isQuick: Bool { variable("POSTERN_QUICK") != nil }
+
     /// A new folder in the world; with `owner`, a user of the world's own.
     static func newFolder(owner: UInt32? = nil) throws -> String {
         let path = folder + "/" + UUID().uuidString.prefix(13)
