@@ -102,6 +102,9 @@ let package = Package(
             name: "BrokerIOTests", dependencies: ["BrokerIO", "BrokerCore", "CPosternSys"], swiftSettings: strict),
         .testTarget(
             name: "PosternClientTests", dependencies: ["PosternClient"], swiftSettings: strict),
+        .testTarget(
+            name: "PosternNIOTests", dependencies: ["PosternNIO", "PosternClient", "CPosternSys"] + nio,
+            swiftSettings: strict),
         .testTarget(name: "SMTPCoreTests", dependencies: ["SMTPCore"], swiftSettings: strict),
         .testTarget(
             name: "SMTPNIOTests",

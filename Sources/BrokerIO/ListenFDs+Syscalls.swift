@@ -33,9 +33,10 @@ package enum ListenFDs {
     /// `take`. Removes the four variables whatever happens, so that no child takes them for its own.
     ///
     /// Does nothing if there are none, or if they are another process's. On an error no descriptor is touched.
-    /// Changes the environment: to be called before the first thread starts.
+    /// Changes the environment: to be called before the first thread starts. (`first` is another than 3 in tests only,
+    /// whose runner needs its 3.)
     package static func receive(
-        _ take: (consuming Descriptor, Span<UInt8>) -> Void
+        first: Int32 = 3, _ take: (consuming Descriptor, Span<UInt8>) -> Void
     ) throws(ListenFDsError) {
         defer { Self.clear() }
         guard let pid = unsafe getenv(("LISTEN_PID" as StaticString).cString) else { return }
@@ -48,11 +49,11 @@ package enum ListenFDs {
             guard own == 0 || own == number else { return }
         }
         guard let count = unsafe getenv(("LISTEN_FDS" as StaticString).cString) else { return }
-        guard let count = unsafe Self.decimal(count, upTo: UInt64(Int32.max - Self.firstDescriptor)), count > 0 else {
+        guard let count = unsafe Self.decimal(count, upTo: UInt64(Int32.max - first)), count > 0 else {
             throw .badCount
         }
-        let end = Self.firstDescriptor + Int32(count)
-        for raw in Self.firstDescriptor..<end where cpostern_fcntl(raw, F_SETFD, Int(FD_CLOEXEC)) != 0 {
+        let end = first + Int32(count)
+        for raw in first..<end where cpostern_fcntl(raw, F_SETFD, Int(FD_CLOEXEC)) != 0 {
             throw .badDescriptor
         }
         if let names = unsafe getenv(("LISTEN_FDNAMES" as StaticString).cString) {
@@ -62,7 +63,7 @@ package enum ListenFDs {
             for index in 0..<names.count where names[index] == UInt8(ascii: ":") { fields += 1 }
             guard fields == Int(count) else { throw .badNames }
             var start = 0
-            for raw in Self.firstDescriptor..<end {
+            for raw in first..<end {
                 let field = names.firstOffset(of: UInt8(ascii: ":"), in: TextRange(start, names.count))
                 take(Descriptor(owning: raw), names.extracting(start..<field))
                 start = field + 1
@@ -70,7 +71,7 @@ package enum ListenFDs {
         } else {
             var unknown = TextBuffer<8>()
             unknown.append("unknown")
-            for raw in Self.firstDescriptor..<end {
+            for raw in first..<end {
                 take(Descriptor(owning: raw), unknown.storage.span.extracting(first: unknown.count))
             }
         }

@@ -74,6 +74,18 @@ func runBinder(
     return BinderOutcome(socket: answer, exitStatus: exitStatus, complaint: words)
 }
 
+extension Listener {
+    /// Another descriptor of the same socket, close-on-exec, which the caller owns; negative on failure.
+    package func duplicateDescriptor() -> CInt { cpostern_fcntl(self.descriptor, F_DUPFD_CLOEXEC, 3) }
+
+    /// Sets the backlog of a listening socket, and closes the descriptor.
+    package static func setBacklog(_ backlog: CInt, ofOwned descriptor: CInt) {
+        let owned = Descriptor(owning: descriptor)
+        // (A UDP socket has none, and refuses.)
+        _ = listen(owned.rawValue, backlog)
+    }
+}
+
 /// The listener's backlog: a listening socket's TCP_INFO has it as tcpi_sacked (tcp_get_info in the kernel).
 func backlogOf(_ descriptor: Int32) -> Int32 {
     var info = tcp_info()

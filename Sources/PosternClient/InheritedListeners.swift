@@ -13,14 +13,14 @@ final class InheritedListeners: Sendable {
 
     private let state = Mutex(State())
 
-    /// Takes the descriptors that the environment announces, on the first call.
-    func takeFromEnvironment() throws(ListenerError) {
+    /// Takes the descriptors that the environment announces, on the first call. (`first` is for tests.)
+    func takeFromEnvironment(first: Int32 = 3) throws(ListenerError) {
         try self.state.withLock { state throws(ListenerError) in
             guard !state.isTaken else { return }
             state.isTaken = true
             var listeners = Listeners()
             do throws(ListenFDsError) {
-                try ListenFDs.receive { descriptor, name in
+                try ListenFDs.receive(first: first) { descriptor, name in
                     var text: [UInt8] = []
                     for index in 0..<name.count { text.append(name[index]) }
                     listeners.append(descriptor, name: String(decoding: text, as: UTF8.self))
