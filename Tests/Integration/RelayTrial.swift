@@ -25,8 +25,7 @@ struct RelayTrial {
         else { throw dialogue.failure("the message before the trouble did not pass") }
         let ready = relay.descriptorsWhenReady
         let (backend, lookup) = (self.backend, self.lookup)
-        let settled = relay.settle(within: .seconds(5)) { ready + RelayTrial.kept(backend, lookup) }
-        idle = max(ready, settled - RelayTrial.kept(backend, lookup))
+        idle = ready + relay.excess(within: .seconds(5)) { ready + RelayTrial.kept(backend, lookup) }
     }
 
     /// Puts a new backend in the place of one that was stopped.
@@ -54,9 +53,9 @@ struct RelayTrial {
         let after = backend.wait { $0.messages.count > before }
         #expect(after.messages.count == before + 1, sourceLocation: sourceLocation)
         #expect(after.messages.last?.content == content, sourceLocation: sourceLocation)
-        let open = relay.settle { idle + RelayTrial.kept(backend, lookup) }
+        let excess = relay.excess { idle + RelayTrial.kept(backend, lookup) }
         #expect(
-            open <= idle + RelayTrial.kept(backend, lookup), "descriptors leaked: \(idle) when idle, now \(open)",
+            excess == 0, "descriptors leaked, \(excess) more than the \(idle) when idle: \(relay.descriptorKinds)",
             sourceLocation: sourceLocation)
     }
 }

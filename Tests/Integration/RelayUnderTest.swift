@@ -76,6 +76,15 @@ final class RelayUnderTest: Sendable {
         (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(program.pid)/fd").count) ?? -1
     }
 
+    /// What each open descriptor is, for the message of a test that found too many.
+    var descriptorKinds: String {
+        let folder = "/proc/\(program.pid)/fd"
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        return names.sorted().map { name in
+            "\(name)=" + ((try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\(name)")) ?? "gone")
+        }.joined(separator: " ")
+    }
+
     /// What /proc says of it: the values of each line, as they stand.
     func status() throws -> [String: [String]] {
         let text = try String(contentsOfFile: "/proc/\(program.pid)/status", encoding: .utf8)
@@ -99,12 +108,15 @@ final class RelayUnderTest: Sendable {
         try Data("5".utf8).write(to: URL(fileURLWithPath: "/proc/\(program.pid)/clear_refs"))
     }
 
-    /// Waits until at most that many descriptors are open; how many are, then or at the end of the time.
-    func settle(within patience: Duration = .seconds(20), at idle: () -> Int) -> Int {
+    /// Waits until at most that many descriptors are open; how many are over it, then (0) or at the end of the time.
+    ///
+    /// Both are read at one moment, or a connection that ends between the two would look like a leak.
+    func excess(within patience: Duration = .seconds(20), over idle: () -> Int) -> Int {
         let deadline = ContinuousClock.now + patience
-        while descriptors > idle() && program.isRunning && ContinuousClock.now < deadline {
+        while true {
+            let excess = descriptors - idle()
+            if excess <= 0 || !program.isRunning || ContinuousClock.now >= deadline { return max(0, excess) }
             Thread.sleep(forTimeInterval: 0.02)
         }
-        return descriptors
     }
 }
