@@ -26,6 +26,9 @@ package enum Accounts {
     /// A user's uid, gid and supplementary groups; nil if /etc/passwd has no such user.
     package static func identity(ofUser name: Span<UInt8>) throws(FileError) -> Identity? {
         guard var identity = try self.user(name) else { return nil }
+        // As initgroups(3) does it: the user's own group is among them.
+        identity.groups[0] = identity.gid
+        identity.groupCount = 1
         var file = try AccountFile.group()
         while try file.nextEntry() {
             var isMember = false
