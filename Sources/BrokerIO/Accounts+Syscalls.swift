@@ -57,10 +57,10 @@ package enum Accounts {
     /// Whether the real, effective and saved uid and gid are those of `user`, and the groups as many.
     package static func isNow(_ user: Identity) -> Bool {
         var (real, effective, saved): (uid_t, uid_t, uid_t) = (0, 0, 0)
-        guard unsafe getresuid(&real, &effective, &saved) == 0, real == user.uid, effective == user.uid,
+        guard unsafe cpostern_getresuid(&real, &effective, &saved) == 0, real == user.uid, effective == user.uid,
             saved == user.uid
         else { return false }
-        guard unsafe getresgid(&real, &effective, &saved) == 0, real == user.gid, effective == user.gid,
+        guard unsafe cpostern_getresgid(&real, &effective, &saved) == 0, real == user.gid, effective == user.gid,
             saved == user.gid
         else { return false }
         return getgroups(0, nil) == Int32(user.groupCount)
