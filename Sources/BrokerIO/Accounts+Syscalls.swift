@@ -26,6 +26,9 @@ package enum Accounts {
     /// A user's uid, gid and supplementary groups; nil if /etc/passwd has no such user.
     package static func identity(ofUser name: Span<UInt8>) throws(FileError) -> Identity? {
         guard var identity = try self.user(name) else { return nil }
+        // As initgroups(3) does it: the user's own group is among them.
+        identity.groups[0] = identity.gid
+        identity.groupCount = 1
         var file = try AccountFile.group()
         while try file.nextEntry() {
             var isMember = false
@@ -54,10 +57,10 @@ package enum Accounts {
     /// Whether the real, effective and saved uid and gid are those of `user`, and the groups as many.
     package static func isNow(_ user: Identity) -> Bool {
         var (real, effective, saved): (uid_t, uid_t, uid_t) = (0, 0, 0)
-        guard unsafe getresuid(&real, &effective, &saved) == 0, real == user.uid, effective == user.uid,
+        guard unsafe cpostern_getresuid(&real, &effective, &saved) == 0, real == user.uid, effective == user.uid,
             saved == user.uid
         else { return false }
-        guard unsafe getresgid(&real, &effective, &saved) == 0, real == user.gid, effective == user.gid,
+        guard unsafe cpostern_getresgid(&real, &effective, &saved) == 0, real == user.gid, effective == user.gid,
             saved == user.gid
         else { return false }
         return getgroups(0, nil) == Int32(user.groupCount)

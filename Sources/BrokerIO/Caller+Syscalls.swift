@@ -41,7 +41,8 @@ package struct Caller: ~Copyable {
             try self.resetSignals()
             try self.resetLimits()
             // Without permission to open it, the folder stays where it is: no relative path is ever used here.
-            let raw = unsafe cpostern_openat(AT_FDCWD, ("." as StaticString).cString, O_PATH | O_DIRECTORY | O_CLOEXEC)
+            let raw = unsafe cpostern_openat(
+                AT_FDCWD, ("." as StaticString).cString, CPOSTERN_O_PATH | O_DIRECTORY | O_CLOEXEC)
             if raw >= 0 {
                 self.folder = Descriptor(owning: raw)
                 guard unsafe chdir(("/" as StaticString).cString) == 0 else { throw SystemError("chdir /") }

@@ -51,7 +51,8 @@ package struct FileError: Error {
 /// opened, folder by folder, so that nothing can be exchanged in between.
 package func openTrusted(_ path: Span<UInt8>) throws(FileError) -> Descriptor {
     var place = Descriptor(
-        owning: unsafe cpostern_openat(AT_FDCWD, ("/" as StaticString).cString, O_PATH | O_DIRECTORY | O_CLOEXEC))
+        owning: unsafe cpostern_openat(
+            AT_FDCWD, ("/" as StaticString).cString, CPOSTERN_O_PATH | O_DIRECTORY | O_CLOEXEC))
     guard place.rawValue >= 0 else { throw FileError(code: .system, errno: cpostern_errno(), pathLength: 1) }
     try place.checkIsRoots(isFolder: true, pathLength: 1)
     var start = 1
@@ -64,7 +65,7 @@ package func openTrusted(_ path: Span<UInt8>) throws(FileError) -> Descriptor {
         }
         let isFolder = end < path.count
         // O_NONBLOCK: to open a FIFO must not wait for its writer.
-        let flags = O_CLOEXEC | O_NOFOLLOW | (isFolder ? O_PATH | O_DIRECTORY : O_RDONLY | O_NONBLOCK)
+        let flags = O_CLOEXEC | O_NOFOLLOW | (isFolder ? CPOSTERN_O_PATH | O_DIRECTORY : O_RDONLY | O_NONBLOCK)
         let raw = unsafe component.storage.span.withUnsafeBytes { bytes in
             unsafe cpostern_openat(place.rawValue, bytes.assumingMemoryBound(to: CChar.self).baseAddress, flags)
         }

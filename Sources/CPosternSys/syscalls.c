@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "CPosternSys.h"
 
 #include <sys/pidfd.h>
@@ -18,6 +19,12 @@ int cpostern_prctl(int option, unsigned long a, unsigned long b) { return prctl(
 int cpostern_get_name(void *name) { return prctl(PR_GET_NAME, name, 0UL, 0UL, 0UL); }
 int cpostern_bind(int fd, const void *address, socklen_t length) { return bind(fd, address, length); }
 int cpostern_getsockname(int fd, void *address, socklen_t *length) { return getsockname(fd, address, length); }
+
+int cpostern_pipe(int *ends) { return pipe2(ends, O_CLOEXEC); }
+int cpostern_getresuid(uid_t *real, uid_t *effective, uid_t *saved) { return getresuid(real, effective, saved); }
+int cpostern_getresgid(gid_t *real, gid_t *effective, gid_t *saved) { return getresgid(real, effective, saved); }
+int cpostern_setresuid(uid_t uid) { return setresuid(uid, uid, uid); }
+int cpostern_setresgid(gid_t gid) { return setresgid(gid, gid, gid); }
 
 int cpostern_close_range(unsigned first, unsigned last, int cloexec) {
     return close_range(first, last, cloexec ? CLOSE_RANGE_CLOEXEC : 0);

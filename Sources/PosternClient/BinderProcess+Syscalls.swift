@@ -28,7 +28,7 @@ func runBinder(
     let sockets = try unsafe Pair("socketpair") { ends in
         unsafe socketpair(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, ends)
     }
-    let pipe = try unsafe Pair("pipe2") { unsafe pipe2($0, O_CLOEXEC) }
+    let pipe = try unsafe Pair("pipe2") { unsafe cpostern_pipe($0) }
     let (socket, output) = (sockets.first.rawValue, pipe.first.rawValue)
     for own in [socket, output] {
         guard cpostern_fcntl(own, F_SETFL, Int(O_NONBLOCK)) == 0 else { throw systemError("fcntl F_SETFL") }

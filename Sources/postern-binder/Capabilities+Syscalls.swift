@@ -3,9 +3,9 @@ internal import CPosternSys
 
 /// The capabilities of this process, which has one thread (capset acts on one thread only).
 enum Capabilities {
-    /// Makes none effective; the permitted set stays. So is everything done but bind and the drop.
-    static func lower() throws(Failure) {
-        do throws(SystemError) { _ = try self.setEffective(0) } catch { throw Failure(error) }
+    /// Makes none effective but those of `mask`; the permitted set stays.
+    static func lower(to mask: UInt64 = 0) throws(Failure) {
+        do throws(SystemError) { _ = try self.setEffective(mask) } catch { throw Failure(error) }
     }
 
     /// Makes effective what `mask` has and the permitted set has, too, and nothing else; a bit a capability. Returns

@@ -17,8 +17,8 @@ func drop(to user: Identity?, allowingNewPrivileges: Bool) throws(Failure) {
                 unsafe setgroups(user.groupCount, bytes.assumingMemoryBound(to: gid_t.self).baseAddress)
             }
             guard result == 0 else { throw SystemError("setgroups") }
-            guard setresgid(user.gid, user.gid, user.gid) == 0 else { throw SystemError("setresgid") }
-            guard setresuid(user.uid, user.uid, user.uid) == 0 else { throw SystemError("setresuid") }
+            guard cpostern_setresgid(user.gid) == 0 else { throw SystemError("setresgid") }
+            guard cpostern_setresuid(user.uid) == 0 else { throw SystemError("setresuid") }
         }
         try Capabilities.clear()
         if !allowingNewPrivileges, cpostern_prctl(PR_SET_NO_NEW_PRIVS, 1, 0) != 0 {

@@ -1,3 +1,4 @@
+internal import CCap
 internal import CPosternSys
 
 /// postern-binder: binds what the policy lets its caller have, drops every privilege, hands the listeners over.
@@ -40,7 +41,8 @@ private func bindAndHandOver(
     var batch = Batch(count: count)
     try batch.bind(options, arguments, policy)
 
-    // 4. Drop. Where the caller was is given back first: the user who comes might not be let in there.
+    // 4. Drop. First back to the caller's folder, where root's capabilities may have let it in, and nothing else will.
+    if user != nil { try Capabilities.lower(to: 1 << UInt64(CAP_DAC_OVERRIDE) | 1 << UInt64(CAP_DAC_READ_SEARCH)) }
     try caller.restoreFolder()
     try drop(to: user, allowingNewPrivileges: options.peer == nil)
 

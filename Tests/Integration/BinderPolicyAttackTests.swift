@@ -237,7 +237,7 @@ extension BinderAttacks {
                 outcome.output.replacing("\t", with: " ") == """
                     Uid: 62525 62525 62525 62525
                     Gid: 62525 62525 62525 62525
-                    Groups: 62527 
+                    Groups: 62525 62527 
                     CapInh: 0000000000000000
                     CapPrm: 0000000000000000
                     CapEff: 0000000000000000
@@ -246,6 +246,20 @@ extension BinderAttacks {
                     NoNewPrivs: 0
 
                     """, "\(outcome.errors)")
+        }
+
+        @Test(
+            "A folder that only root's capabilities reach is COMMAND's all the same; one that nothing reaches does no harm"
+        )
+        func closedFolder() throws {
+            let outcome = try self.script(
+                """
+                d=$(mktemp -d) && chown postern-app $d && chmod 700 $d && cd $d || exit 99
+                trap "cd /; rmdir $d" EXIT
+                [ "$($POSTERN_BINDER smtp --user postern -- /usr/bin/readlink /proc/self/cwd)" = $d ] || exit 1
+                user $POSTERN_BINDER smtp -- true || exit 2
+                """)
+            #expect(outcome.status == 0, "\(outcome)")
         }
 
         @Test("Root needs --user; the policy is asked about that user, and root is nobody to become")

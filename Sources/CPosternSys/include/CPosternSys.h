@@ -1,12 +1,10 @@
 // What Swift cannot see of C: macros, variadic functions, errno, the layout of control messages. No policy.
 //
 // Every function returns what the system call returns, -1 with errno set on failure, unless it says otherwise.
+// _GNU_SOURCE is not defined here: Swift's own Glibc module is built without, and both must see the same declarations.
 #ifndef CPOSTERNSYS_H
 #define CPOSTERNSYS_H
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -44,6 +42,13 @@ int cpostern_get_name(void *name);
 // bind(2) and getsockname(2), whose address has a union's type in glibc.
 int cpostern_bind(int fd, const void *address, socklen_t length);
 int cpostern_getsockname(int fd, void *address, socklen_t *length);
+// O_PATH of open(2), and calls that only _GNU_SOURCE declares: pipe2(2) with O_CLOEXEC, and those of the three ids.
+#define CPOSTERN_O_PATH 010000000
+int cpostern_pipe(int *ends);
+int cpostern_getresuid(uid_t *real, uid_t *effective, uid_t *saved);
+int cpostern_getresgid(gid_t *real, gid_t *effective, gid_t *saved);
+int cpostern_setresuid(uid_t uid);
+int cpostern_setresgid(gid_t gid);
 // close_range(2) from `first` to `last`, both included; only marked close-on-exec if `cloexec` is not 0.
 int cpostern_close_range(unsigned first, unsigned last, int cloexec);
 // getrlimit(2) and setrlimit(2), whose first parameter has an enum's type in glibc.
