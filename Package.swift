@@ -114,7 +114,7 @@ let package = Package(
         .testTarget(
             name: "AuthHTTPTests",
             dependencies: [
-                "AuthHTTP", relayOnly("NIOEmbedded", "swift-nio"), relayOnly("NIOHTTP1", "swift-nio"),
+                "AuthHTTP", "SMTPCore", relayOnly("NIOEmbedded", "swift-nio"), relayOnly("NIOHTTP1", "swift-nio"),
             ] + nio,
             swiftSettings: strict),
         .testTarget(name: "RoutingTests", dependencies: ["Routing", "SMTPCore"], swiftSettings: strict),

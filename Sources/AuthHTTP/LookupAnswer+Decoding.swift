@@ -1,4 +1,5 @@
 import NIOCore
+import SMTPCore
 
 extension LookupAnswer {
     /// Decodes the headers of an answer, whatever its HTTP status: nginx looks at none.
@@ -133,7 +134,7 @@ extension Fields {
     }
 
     /// `4yz` or `5yz`, and an enhanced code of the same class where there is one (RFC 5321 section 4.2, RFC 3463).
-    private static func replyCode(_ value: Substring) -> (UInt16, LookupAnswer.Denial.EnhancedCode?)? {
+    private static func replyCode(_ value: Substring) -> (UInt16, EnhancedStatusCode?)? {
         let parts = value.split(separator: " ", omittingEmptySubsequences: false)
         guard (1...2).contains(parts.count) else { return nil }
         let code = Array(parts[0].utf8)
@@ -148,7 +149,7 @@ extension Fields {
             let codeClass = UInt8(numbers[0]), UInt16(codeClass) == replyCode / 100,
             let subject = UInt16(numbers[1]), let detail = UInt16(numbers[2])
         else { return nil }
-        return (replyCode, LookupAnswer.Denial.EnhancedCode(codeClass, subject, detail))
+        return (replyCode, EnhancedStatusCode(codeClass, subject, detail))
     }
 
     /// One line of printable ASCII: what is folded is unfolded, every other character is a `?`, and what would not fit

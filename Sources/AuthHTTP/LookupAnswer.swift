@@ -1,4 +1,5 @@
 package import NIOCore
+package import SMTPCore
 
 /// What a server of nginx's auth_http protocol answered.
 package enum LookupAnswer: Equatable, Sendable {
@@ -37,27 +38,10 @@ package enum LookupAnswer: Equatable, Sendable {
 
     /// What to tell the client.
     package struct Denial: Equatable, Sendable {
-        /// An enhanced status code (RFC 3463); its class is the reply code's.
-        package struct EnhancedCode: Hashable, Sendable {
-            /// 4 or 5.
-            package var codeClass: UInt8
-            /// 0 to 999.
-            package var subject: UInt16
-            /// 0 to 999.
-            package var detail: UInt16
-
-            /// Makes a code of its parts.
-            package init(_ codeClass: UInt8, _ subject: UInt16, _ detail: UInt16) {
-                self.codeClass = codeClass
-                self.subject = subject
-                self.detail = detail
-            }
-        }
-
         /// 400 to 599.
         package var replyCode: UInt16
         /// Nil where Auth-Error-Code has a reply code alone.
-        package var enhancedCode: EnhancedCode?
+        package var enhancedCode: EnhancedStatusCode?
         /// One line of printable ASCII that fits a reply line.
         package var text: String
         /// Auth-Wait, in seconds, 1 to ``longestWait``: reply after so long and let the session go on. Nil: reply at
@@ -67,7 +51,7 @@ package enum LookupAnswer: Equatable, Sendable {
         /// Makes a denial.
         package init(
             replyCode: UInt16 = 535,
-            enhancedCode: EnhancedCode? = EnhancedCode(5, 7, 0),
+            enhancedCode: EnhancedStatusCode? = EnhancedStatusCode(5, 7, 0),
             text: String,
             wait: Int? = nil
         ) {

@@ -1,4 +1,5 @@
 import NIOCore
+import SMTPCore
 import Testing
 
 @testable import AuthHTTP

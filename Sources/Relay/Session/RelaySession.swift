@@ -245,8 +245,7 @@ extension RelaySession {
 
     /// A denial without Auth-Wait closes the session; with it, the reply waits, and the session goes on.
     private func refuse(_ denial: LookupAnswer.Denial) {
-        let code = denial.enhancedCode.map { EnhancedStatusCode($0.codeClass, $0.subject, $0.detail) }
-        let reply = SMTPReply(denial.replyCode, code, denial.text)
+        let reply = SMTPReply(denial.replyCode, denial.enhancedCode, denial.text)
         // 421 says that the channel closes, and then it does (RFC 5321 section 3.8).
         guard let seconds = denial.wait, denial.replyCode != 421 else {
             return self.perform(self.transaction.decided(.refuse(reply, closing: true)))
