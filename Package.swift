@@ -120,8 +120,11 @@ let package = Package(
         .testTarget(name: "RoutingTests", dependencies: ["Routing", "SMTPCore"], swiftSettings: strict),
         .testTarget(
             name: "RelayTests",
-            dependencies: ["Relay", "Routing", "SMTPCore", "AuthHTTP", relayOnly("NIOEmbedded", "swift-nio")] + nio,
+            dependencies: [
+                "Relay", "Routing", "SMTPCore", "SMTPNIO", "AuthHTTP", logging, relayOnly("NIOEmbedded", "swift-nio"),
+            ] + nio,
             swiftSettings: strict),
+        .testTarget(name: "PosternTests", dependencies: ["postern"], swiftSettings: strict),
         .testTarget(name: "IntegrationTests", path: "Tests/Integration", exclude: ["Attacks"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
