@@ -53,6 +53,11 @@ struct RelayCommand: AsyncParsableCommand {
                     channels.append(try await Self.bind(bootstrap, address, port))
                 }
             }
+            if let loop = configuration.backendReaching(channels.compactMap(\.localAddress)) {
+                throw Failure.saying(
+                    "postern relay: backend \(loop.backend) is this relay's own listener \(loop.listener): mail would go in "
+                        + "circles; name the server behind it in \(self.config)", Failure.configuration)
+            }
             return channels
         }
         let reload = ReloadService(

@@ -128,6 +128,18 @@ struct RelayOperationTests {
         #expect(program.text.contains("\"smtp\": uid 62525 may not bind it"), "\(program.text)")
     }
 
+    @Test("A backend that is the relay's own listener, known only once it is bound, ends the relay with 78")
+    func loop() throws {
+        let network = try TestNetwork(policy: "smtp tcp 127.0.0.1:25 bind=postern\n")
+        let configuration = try RelayWorld.file(
+            "relay.yaml",
+            Self.text("routes: [{recipients: [x.example], backends: [\"127.0.0.1:25\"]}]", listener: "{socket: smtp}"))
+        let program = try network.start([RelayWorld.postern, "relay", "--config", configuration], as: "postern")
+        #expect(try program.exitStatus() == 78)
+        #expect(
+            program.text.contains("backend 127.0.0.1:25 is this relay's own listener 127.0.0.1:25"), "\(program.text)")
+    }
+
     @Test("An address that is taken ends the relay with 69, and says which")
     func addressTaken() throws {
         let network = try TestNetwork()
