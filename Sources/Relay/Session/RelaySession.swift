@@ -22,6 +22,9 @@ final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
     private var connection: BackendConnector.Connection?
     /// Counts connections, so that the outcome of one that nobody waits for any more is known as such.
     private var connectionID: UInt64 = 0
+    /// Counts the recipients that were decided, so that a lookup's answer that comes too late for its own recipient is
+    /// not taken for the next one's.
+    private var decisionID: UInt64 = 0
     private var mailLine = ByteBuffer()
     private var recipientLine = ByteBuffer()
     private var refusedLookups = 0
@@ -211,6 +214,8 @@ extension RelaySession {
 
     /// By the route table; where it has no match, by lookup; where there is none, the recipient is refused.
     private func decide(_ recipient: RecipientCommand) {
+        self.decisionID += 1
+        let id = self.decisionID
         if case .group(let group) = self.snapshot.routes.decide(recipient.forwardPath) {
             return self.perform(self.transaction.decided(.forward(.group(group))))
         }
@@ -224,19 +229,19 @@ extension RelaySession {
         let request = LookupRequest(
             method: .none(envelope), clientIP: self.clientIP, loginAttempt: 1 + self.refusedLookups)
         self.context.lookupClient(lookup).ask(request, deadline: self.deadline) { result in
-            self.lookupCompleted(result)
+            self.lookupCompleted(result, id)
         }
     }
 
-    private func lookupCompleted(_ result: Result<LookupVerdict, LookupError>) {
-        guard !self.isClosed else { return }
+    private func lookupCompleted(_ result: Result<LookupVerdict, LookupError>, _ id: UInt64) {
+        guard id == self.decisionID, !self.isClosed else { return }
         switch result {
         case .success(.allowed(let allowed)):
             self.perform(
                 self.transaction.decided(.forward(.server(allowed.server, group: allowed.group))))
         case .success(.denied(let denial)):
             self.refusedLookups += 1
-            self.refuse(denial)
+            self.refuse(denial, id)
         case .failure(let error):
             self.context.logger.warning("lookup-failed client=\(self.clientName) error=\"\(error)\"")
             self.perform(self.transaction.decided(.refuse(.lookupFailed, closing: false)))
@@ -244,7 +249,7 @@ extension RelaySession {
     }
 
     /// A denial without Auth-Wait closes the session; with it, the reply waits, and the session goes on.
-    private func refuse(_ denial: LookupAnswer.Denial) {
+    private func refuse(_ denial: LookupAnswer.Denial, _ id: UInt64) {
         let code = denial.enhancedCode.map { EnhancedStatusCode($0.codeClass, $0.subject, $0.detail) }
         let reply = SMTPReply(denial.replyCode, code, denial.text)
         // 421 says that the channel closes, and then it does (RFC 5321 section 3.8).
@@ -253,7 +258,7 @@ extension RelaySession {
         }
         self.deadline = .distantFuture
         self.context.eventLoop.assumeIsolated().scheduleTask(in: .seconds(Int64(seconds))) {
-            guard !self.isClosed else { return }
+            guard id == self.decisionID, !self.isClosed else { return }
             self.perform(self.transaction.decided(.refuse(reply, closing: false)))
         }
     }
