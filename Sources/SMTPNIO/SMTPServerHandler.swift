@@ -135,6 +135,11 @@ extension SMTPServerHandler {
         context.fireChannelReadComplete()
     }
 
+    package func channelWritabilityChanged(context: ChannelHandlerContext) {
+        self.resumeReading()
+        context.fireChannelWritabilityChanged()
+    }
+
     package func read(context: ChannelHandlerContext) {
         guard self.wantsInput else {
             self.isReadHeld = true
@@ -181,7 +186,7 @@ extension SMTPServerHandler {
         }
     }
 
-    /// Lets reading go on after the delegate began to accept the message again.
+    /// Lets reading go on after the delegate began to accept the message again, or the client to read its replies.
     package func resumeReading() {
         guard self.isReadHeld, self.wantsInput else { return }
         self.isReadHeld = false
@@ -192,7 +197,9 @@ extension SMTPServerHandler {
         switch self.input {
         case .message: self.delegate?.acceptsMessage ?? true
         case .waiting: self.incoming.readableBytes < Self.longestBacklog
-        case .commands, .overlongLine, .oversizedMessage, .closed: true
+        // Who sends commands and reads no replies would have them pile up here.
+        case .commands, .overlongLine: self.context?.channel.isWritable ?? true
+        case .oversizedMessage, .closed: true
         }
     }
 

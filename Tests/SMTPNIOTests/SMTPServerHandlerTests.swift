@@ -156,6 +156,20 @@ private final class Server {
         #expect(reads.count == 2)
     }
 
+    @Test("Reading stops while the client reads no replies, and goes on when it does")
+    func unreadReplies() throws {
+        let server = try Server()
+        let reads = ReadCounter()
+        try server.channel.pipeline.syncOperations.addHandler(reads, position: .first)
+        try server.send("EHLO x\r\n")
+        server.channel.isWritable = false
+        server.channel.pipeline.read()
+        #expect(reads.count == 0)
+        server.channel.isWritable = true
+        server.channel.pipeline.fireChannelWritabilityChanged()
+        #expect(reads.count == 1)
+    }
+
     @Test(
         "A silent client gets 421, wherever it is",
         arguments: ["", "EHLO x\r\n", "EHLO x\r\nMAIL FROM:<a@b.example>\r\n"])
