@@ -35,6 +35,9 @@ package struct SMTPServerTimeouts: Sendable {
     package var dataBlock: TimeAmount = .minutes(3)
     /// For the client to close after the last reply.
     package var close: TimeAmount = .seconds(5)
+    /// How long a reply is held back so that the next one leaves with it. A client's patience with a reply (RFC 5321
+    /// section 4.5.3.2) begins with its command, and behind that a hundred others may wait for a lookup each.
+    package var heldReply: TimeAmount = .seconds(1)
 
     /// The defaults.
     package init() {}
@@ -43,7 +46,7 @@ package struct SMTPServerTimeouts: Sendable {
 /// Frames what an SMTP client sends, feeds ``ServerSession`` and does what it says.
 ///
 /// Replies to commands that arrived together leave together, and so do replies in front of one that waits for its
-/// delegate. While a message is received, reading stops where the delegate does not accept more.
+/// delegate, unless that takes longer than a moment. While a message is received, reading stops where the delegate does not accept more.
 package final class SMTPServerHandler: ChannelDuplexHandler, SweptSession {
     package typealias InboundIn = ByteBuffer
     package typealias OutboundIn = ByteBuffer
@@ -86,6 +89,8 @@ package final class SMTPServerHandler: ChannelDuplexHandler, SweptSession {
     private var isReadHeld = false
     private var isInputEnded = false
     private var isDraining = false
+    /// When the replies that wait for the next one have to leave.
+    private var replyDeadline: NIODeadline?
     package private(set) var deadline = NIODeadline.distantFuture
 
     /// Makes a handler for one connection; it keeps `delegate` until the session is closed.
@@ -177,7 +182,8 @@ extension SMTPServerHandler {
             self.perform(self.session.close(.timeout))
         case .waiting:
             // Whoever completes the command has a deadline of their own.
-            break
+            self.flush()
+            self.renewDeadline()
         case .message, .oversizedMessage:
             // The client fell silent, or the delegate has taken nothing for as long: RFC 5321 section 3.8 allows 421.
             self.perform(self.session.close(.timeout))
@@ -351,7 +357,11 @@ extension SMTPServerHandler {
         switch self.input {
         case .commands, .overlongLine: self.deadline = .now() + self.timeouts.command
         case .message, .oversizedMessage: self.deadline = .now() + self.timeouts.dataBlock
-        case .waiting: self.deadline = .distantFuture
+        case .waiting:
+            if self.outgoing.readableBytes > 0, self.replyDeadline == nil {
+                self.replyDeadline = .now() + self.timeouts.heldReply
+            }
+            self.deadline = self.replyDeadline ?? .distantFuture
         case .closed: self.deadline = .now() + self.timeouts.close
         }
     }
@@ -425,6 +435,7 @@ extension SMTPServerHandler {
     }
 
     private func flush() {
+        self.replyDeadline = nil
         guard self.outgoing.readableBytes > 0, let context = self.context else { return }
         let octets = self.outgoing
         self.outgoing = ByteBuffer()

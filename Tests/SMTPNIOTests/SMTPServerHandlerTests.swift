@@ -30,6 +30,7 @@ private final class Mailbox: SMTPServerDelegate {
     }
 
     func resolveRecipient(_ recipient: RecipientCommand, line: ByteBuffer) {
+        if recipient.forwardPath.description.hasPrefix("undecided") { return }
         let isGood = !recipient.forwardPath.description.hasPrefix("bad")
         let reply = isGood ? SMTPReply(250, .init(2, 1, 5), "Fine") : SMTPReply(550, .init(5, 1, 1), "No such user")
         self.complete { self.handler?.recipientCompleted(reply) }
@@ -138,6 +139,20 @@ private final class Server {
         try server.send(
             "EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<a@b.example>\r\nRCPT TO:<bad@b.example>\r\nDATA\r\n")
         #expect(try server.writes().count == 1)
+    }
+
+    @Test("A reply waits for the next one for a moment only")
+    func heldReply() throws {
+        var timeouts = SMTPServerTimeouts()
+        timeouts.heldReply = .milliseconds(-1)  // over as soon as it is looked at
+        let server = try Server(timeouts: timeouts)
+        _ = try server.writes()
+        try server.send("EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<undecided@b.example>\r\n")
+        #expect(try server.replies() == "")
+        server.loop.advanceTime(by: .seconds(1))
+        #expect(try server.replies().hasSuffix("250 2.0.0 OK\r\n"))
+        server.handler.recipientCompleted(SMTPReply(250, .init(2, 1, 5), "Fine"))
+        #expect(try server.replies() == "250 2.1.5 Fine\r\n")
     }
 
     @Test("Reading stops while the delegate takes no more of a message, and goes on when it does")
