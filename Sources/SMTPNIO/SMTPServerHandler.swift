@@ -418,6 +418,8 @@ extension SMTPServerHandler {
         self.input = .commands
         self.perform(completion(&self.session))
         self.process()
+        // What came behind DATA was passed on outside of a read, and no read may follow before it has left.
+        if self.input == .message { self.delegate?.messageReceiveCompleted() }
         self.resumeReading()
     }
 

@@ -9,6 +9,8 @@ private final class Mailbox: SMTPServerDelegate {
     weak var handler: SMTPServerHandler?
     var acceptsMessage = true
     private(set) var message: [UInt8] = []
+    /// How much of the message was there when it was last to be flushed.
+    private(set) var flushed = 0
     private(set) var messages: [[UInt8]] = []
     private(set) var calls: [String] = []
     private let loop: EmbeddedEventLoop?
@@ -41,7 +43,7 @@ private final class Mailbox: SMTPServerDelegate {
     }
 
     func messageReceived(_ octets: ByteBuffer) { self.message += Array(octets.readableBytesView) }
-    func messageReceiveCompleted() {}
+    func messageReceiveCompleted() { self.flushed = self.message.count }
 
     func messageIsTooBig() {
         self.calls.append("too big")
@@ -153,6 +155,16 @@ private final class Server {
         #expect(try server.replies().hasSuffix("250 2.0.0 OK\r\n"))
         server.handler.recipientCompleted(SMTPReply(250, .init(2, 1, 5), "Fine"))
         #expect(try server.replies() == "250 2.1.5 Fine\r\n")
+    }
+
+    @Test("What came behind DATA is flushed as soon as the message may come")
+    func messageBehindData() throws {
+        let server = try Server(deferring: true)
+        try server.channel.writeInbound(
+            ByteBuffer(string: "EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<a@b.example>\r\nDATA\r\nhalf\r\n"))
+        server.loop.run()
+        #expect(server.mailbox.message.count == 6)
+        #expect(server.mailbox.flushed == 6)
     }
 
     @Test("Reading stops while the delegate takes no more of a message, and goes on when it does")
