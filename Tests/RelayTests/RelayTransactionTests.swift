@@ -75,6 +75,18 @@ private func sending() -> RelayTransaction {
         #expect(transaction.decided(.forward(group("other", port: 2526))) == .connect(group("other", port: 2526)))
     }
 
+    @Test("After a reload the next transaction has a leg of its own, to where the group is now")
+    func reloaded() {
+        var transaction = sending()
+        _ = transaction.messageEnded()
+        _ = transaction.answered(.message, ok, isOpen: false)
+        #expect(transaction.configurationReplaced() == .leaveLeg)
+        #expect(transaction.configurationReplaced() == .none)
+        transaction.began(mail)
+        _ = transaction.recipient(recipient("e@d.example"))
+        #expect(transaction.decided(.forward(group("app", port: 2526))) == .connect(group("app", port: 2526)))
+    }
+
     @Test("A recipient of another group gets 452; one of the same, or of the same backends, goes along")
     func otherGroup() {
         var transaction = accepted()

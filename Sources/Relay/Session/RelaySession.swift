@@ -61,7 +61,11 @@ extension RelaySession {
     }
 
     func transactionBegan(_ mail: MailCommand, line: ByteBuffer) {
-        self.snapshot = self.context.state.snapshot
+        let snapshot = self.context.state.snapshot
+        if snapshot !== self.snapshot {
+            self.snapshot = snapshot
+            self.perform(self.transaction.configurationReplaced())
+        }
         self.mailLine = line
         self.log.began(mail)
         self.transaction.began(mail)
@@ -187,6 +191,8 @@ extension RelaySession {
             self.connection?.handler.endMessage()
         case .abandonTransaction:
             self.connection?.handler.abandon()
+        case .leaveLeg:
+            self.leave()
         case .closeLeg:
             self.closeConnection()
         case .answer(let answer):

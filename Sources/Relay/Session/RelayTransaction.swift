@@ -41,6 +41,8 @@ package struct RelayTransaction {
         case endMessage
         /// Give the leg's transaction up and keep the leg.
         case abandonTransaction
+        /// Take leave of the leg.
+        case leaveLeg
         /// Close the leg at once, without a final dot.
         case closeLeg
         /// Answer the client.
@@ -118,6 +120,14 @@ package struct RelayTransaction {
 // MARK: The client
 
 extension RelayTransaction {
+    /// What holds has changed since the last transaction: a leg made before that may lead where no mail goes any more.
+    /// To be called between transactions.
+    package mutating func configurationReplaced() -> Action {
+        guard case .idle = self.leg else { return .none }
+        self.leg = .none
+        return .leaveLeg
+    }
+
     /// The client opened a transaction.
     package mutating func began(_ mail: MailCommand) {
         self.mail = mail
