@@ -239,6 +239,8 @@ extension SMTPServerHandler {
         loop: while true {
             switch self.input {
             case .commands:
+                self.closeIfDrained()
+                guard self.input == .commands else { break loop }
                 guard let length = self.incoming.octetsBeforeLineFeed else {
                     if self.incoming.readableBytes >= Self.longestCommandLine {
                         self.incoming.clear()
@@ -265,7 +267,6 @@ extension SMTPServerHandler {
         }
         self.incoming.discardReadBytes()
         self.isProcessing = false
-        self.closeIfDrained()
         if self.input != .waiting { self.flush() }
         self.renewDeadline()
         self.closeIfInputEnded()
@@ -430,9 +431,7 @@ extension SMTPServerHandler {
     }
 
     private func closeIfDrained() {
-        guard self.isDraining, !self.isProcessing, self.input == .commands, !self.session.isInTransaction else {
-            return
-        }
+        guard self.isDraining, self.input == .commands, !self.session.isInTransaction else { return }
         self.perform(self.session.close(.shuttingDown))
     }
 

@@ -257,7 +257,8 @@ private final class Server {
         _ = try busy.writes()
         busy.handler.drain()
         #expect(try busy.replies() == "")
-        try busy.send("RCPT TO:<a@b.example>\r\nDATA\r\nx\r\n.\r\n")
+        // What is pipelined behind the message begins no other transaction.
+        try busy.send("RCPT TO:<a@b.example>\r\nDATA\r\nx\r\n.\r\nMAIL FROM:<a@b.example>\r\n")
         #expect(try busy.replies().hasSuffix("250 2.0.0 Kept 3\r\n421 4.3.2 Service shutting down, try again\r\n"))
     }
 
