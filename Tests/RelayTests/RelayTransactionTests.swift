@@ -157,6 +157,11 @@ private func sending() -> RelayTransaction {
         var second = accepted()
         _ = second.recipient(recipient("x@e.example"))
         #expect(second.decided(.refuse(no, closing: true)) == .answer(.recipient(no, closing: false)))
+        // 421 would say that the session closes, and it does not.
+        _ = second.recipient(recipient("y@e.example"))
+        let bye = SMTPReply(421, .init(4, 7, 0), "bye")
+        let later = SMTPReply(451, .init(4, 7, 0), "bye")
+        #expect(second.decided(.refuse(bye, closing: true)) == .answer(.recipient(later, closing: false)))
     }
 
     @Test("A backend that cannot be reached is 451 4.4.1, and the next recipient tries again")

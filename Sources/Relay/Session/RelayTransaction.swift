@@ -151,7 +151,10 @@ extension RelayTransaction {
         switch decision {
         case .refuse(let reply, let closing):
             self.phase = .open
-            return .answer(.recipient(reply, closing: closing && self.fixed == nil))
+            // 421 says that the channel closes: where it does not, that is not to be said (RFC 5321 section 3.8).
+            let closes = closing && self.fixed == nil
+            let mustStay = reply.replyCode == 421 && !closes
+            return .answer(.recipient(mustStay ? reply.relayed : reply, closing: closes))
         case .forward(let destination):
             guard let destination = self.admitted(destination, for: recipient.forwardPath) else {
                 self.phase = .open
