@@ -157,6 +157,21 @@ struct RelayLookupTests {
         #expect(other.record.read { $0.connections } == 0)
     }
 
+    @Test("a lookup that names the relay itself is 451 4.3.0, and asked once")
+    func loop() throws {
+        let trial = try RelayTrial(asking: true)
+        trial.lookup?.give(
+            .fields(["Auth-Status: OK", "Auth-Server: 127.0.0.1", "Auth-Port: \(trial.relay.port)"]))
+        let asked = trial.lookup?.requests.read { $0.count } ?? 0
+        let dialogue = try trial.relay.greeted()
+        #expect(try dialogue.command("MAIL FROM:<sender@example.org>").code == 250)
+        let reply = try dialogue.command("RCPT TO:<other@flxw.de>")
+        #expect(reply.is(451, "4.3.0"), "\(reply)")
+        #expect(trial.lookup?.requests.read { $0.count } == asked + 1)
+        try dialogue.quit()
+        try trial.expectUnharmed()
+    }
+
     @Test("Auth-Login-Attempt counts refusals, not recipients")
     func attempts() throws {
         let network = try TestNetwork()

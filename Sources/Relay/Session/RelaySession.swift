@@ -11,6 +11,8 @@ import SMTPNIO
 final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
     private let context: LoopContext
     private let client: SocketAddress
+    /// Where the client found us.
+    private let local: SocketAddress?
     private lazy var clientName = self.client.hostAndPort
     private lazy var clientIP = LookupRequest.clientIP(of: self.client)
     private var snapshot: RelaySnapshot
@@ -31,9 +33,10 @@ final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
     private var log = TransactionLog()
     private var isClosed = false
 
-    init(context: LoopContext, client: SocketAddress) {
+    init(context: LoopContext, client: SocketAddress, local: SocketAddress?) {
         self.context = context
         self.client = client
+        self.local = local
         self.snapshot = context.state.snapshot
     }
 
@@ -242,6 +245,12 @@ extension RelaySession {
     private func lookupCompleted(_ result: Result<LookupVerdict, LookupError>, _ id: UInt64) {
         guard id == self.decisionID, !self.isClosed else { return }
         switch result {
+        case .success(.allowed(let allowed)) where self.isOurs(allowed.server):
+            // Each round of a loop takes a connection, until there is none for anybody.
+            self.context.logger.error(
+                "lookup-loop client=\(self.clientName): the lookup names \(allowed.server.hostAndPort), which is this relay"
+            )
+            self.perform(self.transaction.decided(.refuse(.lookupFailed, closing: false)))
         case .success(.allowed(let allowed)):
             self.perform(
                 self.transaction.decided(.forward(.server(allowed.server, group: allowed.group))))
@@ -252,6 +261,12 @@ extension RelaySession {
             self.context.logger.warning("lookup-failed client=\(self.clientName) error=\"\(error)\"")
             self.perform(self.transaction.decided(.refuse(.lookupFailed, closing: false)))
         }
+    }
+
+    /// Whether a server is the very address that the client came to; another one of ours is found out in the next round.
+    private func isOurs(_ server: SocketAddress) -> Bool {
+        guard let local = self.local, let port = local.port, server.port == port else { return false }
+        return local.hostAndPort == server.hostAndPort
     }
 
     /// A denial without Auth-Wait closes the session; with it, the reply waits, and the session goes on.
