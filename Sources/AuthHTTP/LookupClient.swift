@@ -97,14 +97,10 @@ extension LookupClient {
         self.connections.append(connection)
         self.expect(connection.expiry)
 
-        let bound = NIOLoopBound(connection, eventLoop: self.eventLoop)
         let bootstrap = ClientBootstrap(group: self.eventLoop)
             .connectTimeout(max(.nanoseconds(1), question.tryDeadline - self.eventLoop.now))
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 4096))
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try bound.value.addHandlers(to: channel) }
-            }
         let endpoint = self.configuration.endpoint
         let connected =
             self.address.map { bootstrap.connect(to: $0) }

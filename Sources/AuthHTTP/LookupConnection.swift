@@ -76,8 +76,8 @@ final class LookupConnection: ChannelInboundHandler {
             maximumHeadSize: configuration.maximumHeadSize, maximumBodySize: configuration.maximumBodySize)
     }
 
-    /// Adds the codec and this handler; to be called in the channel's initialiser.
-    func addHandlers(to channel: any Channel) throws {
+    /// Adds the codec and this handler.
+    private func addHandlers(to channel: any Channel) throws {
         // A 1xx says that the answer is still to come (RFC 9110 section 15.2).
         let decoder = HTTPResponseDecoder(leftOverBytesStrategy: .dropBytes, informationalResponseStrategy: .drop)
         try channel.pipeline.syncOperations.addHandlers([self.wire, ByteToMessageHandler(decoder), self])
@@ -94,8 +94,18 @@ final class LookupConnection: ChannelInboundHandler {
         self.send(question)
     }
 
-    /// The channel is open: the first question goes out, or the channel closes because its time has passed.
+    /// The channel is open, and nothing has been read: the first question goes out, or the channel closes because its
+    /// time has passed.
+    ///
+    /// The handlers come now, not in the channel's initialiser: a name with several addresses has a channel for each
+    /// that is tried, and the end of one that failed would be taken for the end of the one that did not.
     func opened(_ channel: any Channel) {
+        do {
+            try self.addHandlers(to: channel)
+        } catch {
+            channel.close(promise: nil)
+            return self.connectFailed(.closed, "connect: \(error)")
+        }
         if self.state.opened(), let question = self.question {
             self.send(question)
         } else {

@@ -19,6 +19,8 @@ package enum SMTPClientFailure: Error, Equatable {
     case session(ClientSessionError)
     /// What the server sent is no reply.
     case syntax(ReplySyntaxError)
+    /// The server had answered before it was asked.
+    case answeredUnasked
     /// The server closed the connection, or it broke.
     case closed
 }
@@ -144,17 +146,17 @@ extension SMTPClientHandler {
 
     /// Begins a transaction with its first recipient; only when ``isIdle``.
     package func begin(_ mail: MailCommand, _ recipient: ForwardPath) {
-        self.perform(self.session.begin(mail, recipient))
+        self.ask { $0.begin(mail, recipient) }
     }
 
     /// Adds a recipient; only when ``isOpen``.
     package func recipient(_ recipient: ForwardPath) {
-        self.perform(self.session.recipient(recipient))
+        self.ask { $0.recipient(recipient) }
     }
 
     /// Asks to send the message; only when ``isOpen``.
     package func data() {
-        self.perform(self.session.data())
+        self.ask { $0.data() }
     }
 
     /// Writes octets of the message, dots stuffed; they leave with ``flushMessage()``.
@@ -170,6 +172,7 @@ extension SMTPClientHandler {
     /// Sends the final dot, and with it all that was written: from now on the message may be the server's.
     package func endMessage() {
         guard let context = self.context else { return }
+        guard !self.isAnsweredUnasked else { return self.fail(.answeredUnasked) }
         self.session.messageSent()
         context.writeAndFlush(self.wrapOutboundOut(ByteBuffer(string: ".\r\n")), promise: nil)
     }
@@ -200,6 +203,14 @@ extension SMTPClientHandler {
         let context = self.context
         self.context = nil
         context?.close(promise: nil)
+    }
+
+    /// Whether something came behind the last reply: it cannot be the answer to what is asked next.
+    private var isAnsweredUnasked: Bool { self.incoming.readableBytes > 0 }
+
+    private func ask(_ question: (inout ClientSession) -> ClientSession.Action) {
+        guard !self.isAnsweredUnasked else { return self.fail(.answeredUnasked) }
+        self.perform(question(&self.session))
     }
 
     private func perform(_ action: ClientSession.Action) {

@@ -35,6 +35,9 @@ package struct SMTPServerTimeouts: Sendable {
     package var dataBlock: TimeAmount = .minutes(3)
     /// For the client to close after the last reply.
     package var close: TimeAmount = .seconds(5)
+    /// How long a reply is held back so that the next one leaves with it. A client's patience with a reply (RFC 5321
+    /// section 4.5.3.2) begins with its command, and behind that a hundred others may wait for a lookup each.
+    package var heldReply: TimeAmount = .seconds(1)
 
     /// The defaults.
     package init() {}
@@ -43,7 +46,7 @@ package struct SMTPServerTimeouts: Sendable {
 /// Frames what an SMTP client sends, feeds ``ServerSession`` and does what it says.
 ///
 /// Replies to commands that arrived together leave together, and so do replies in front of one that waits for its
-/// delegate. While a message is received, reading stops where the delegate does not accept more.
+/// delegate, unless that takes longer than a moment. While a message is received, reading stops where the delegate does not accept more.
 package final class SMTPServerHandler: ChannelDuplexHandler, SweptSession {
     package typealias InboundIn = ByteBuffer
     package typealias OutboundIn = ByteBuffer
@@ -86,6 +89,8 @@ package final class SMTPServerHandler: ChannelDuplexHandler, SweptSession {
     private var isReadHeld = false
     private var isInputEnded = false
     private var isDraining = false
+    /// When the replies that wait for the next one have to leave.
+    private var replyDeadline: NIODeadline?
     package private(set) var deadline = NIODeadline.distantFuture
 
     /// Makes a handler for one connection; it keeps `delegate` until the session is closed.
@@ -135,6 +140,11 @@ extension SMTPServerHandler {
         context.fireChannelReadComplete()
     }
 
+    package func channelWritabilityChanged(context: ChannelHandlerContext) {
+        self.resumeReading()
+        context.fireChannelWritabilityChanged()
+    }
+
     package func read(context: ChannelHandlerContext) {
         guard self.wantsInput else {
             self.isReadHeld = true
@@ -172,7 +182,8 @@ extension SMTPServerHandler {
             self.perform(self.session.close(.timeout))
         case .waiting:
             // Whoever completes the command has a deadline of their own.
-            break
+            self.flush()
+            self.renewDeadline()
         case .message, .oversizedMessage:
             // The client fell silent, or the delegate has taken nothing for as long: RFC 5321 section 3.8 allows 421.
             self.perform(self.session.close(.timeout))
@@ -181,7 +192,7 @@ extension SMTPServerHandler {
         }
     }
 
-    /// Lets reading go on after the delegate began to accept the message again.
+    /// Lets reading go on after the delegate began to accept the message again, or the client to read its replies.
     package func resumeReading() {
         guard self.isReadHeld, self.wantsInput else { return }
         self.isReadHeld = false
@@ -192,7 +203,9 @@ extension SMTPServerHandler {
         switch self.input {
         case .message: self.delegate?.acceptsMessage ?? true
         case .waiting: self.incoming.readableBytes < Self.longestBacklog
-        case .commands, .overlongLine, .oversizedMessage, .closed: true
+        // Who sends commands and reads no replies would have them pile up here.
+        case .commands, .overlongLine: self.context?.channel.isWritable ?? true
+        case .oversizedMessage, .closed: true
         }
     }
 
@@ -226,6 +239,8 @@ extension SMTPServerHandler {
         loop: while true {
             switch self.input {
             case .commands:
+                self.closeIfDrained()
+                guard self.input == .commands else { break loop }
                 guard let length = self.incoming.octetsBeforeLineFeed else {
                     if self.incoming.readableBytes >= Self.longestCommandLine {
                         self.incoming.clear()
@@ -252,7 +267,6 @@ extension SMTPServerHandler {
         }
         self.incoming.discardReadBytes()
         self.isProcessing = false
-        self.closeIfDrained()
         if self.input != .waiting { self.flush() }
         self.renewDeadline()
         self.closeIfInputEnded()
@@ -344,7 +358,11 @@ extension SMTPServerHandler {
         switch self.input {
         case .commands, .overlongLine: self.deadline = .now() + self.timeouts.command
         case .message, .oversizedMessage: self.deadline = .now() + self.timeouts.dataBlock
-        case .waiting: self.deadline = .distantFuture
+        case .waiting:
+            if self.outgoing.readableBytes > 0, self.replyDeadline == nil {
+                self.replyDeadline = .now() + self.timeouts.heldReply
+            }
+            self.deadline = self.replyDeadline ?? .distantFuture
         case .closed: self.deadline = .now() + self.timeouts.close
         }
     }
@@ -401,6 +419,8 @@ extension SMTPServerHandler {
         self.input = .commands
         self.perform(completion(&self.session))
         self.process()
+        // What came behind DATA was passed on outside of a read, and no read may follow before it has left.
+        if self.input == .message { self.delegate?.messageReceiveCompleted() }
         self.resumeReading()
     }
 
@@ -411,13 +431,12 @@ extension SMTPServerHandler {
     }
 
     private func closeIfDrained() {
-        guard self.isDraining, !self.isProcessing, self.input == .commands, !self.session.isInTransaction else {
-            return
-        }
+        guard self.isDraining, self.input == .commands, !self.session.isInTransaction else { return }
         self.perform(self.session.close(.shuttingDown))
     }
 
     private func flush() {
+        self.replyDeadline = nil
         guard self.outgoing.readableBytes > 0, let context = self.context else { return }
         let octets = self.outgoing
         self.outgoing = ByteBuffer()

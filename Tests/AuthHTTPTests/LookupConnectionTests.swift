@@ -33,7 +33,6 @@ import Testing
             waitBudget: .zero, completion: { _ in })
         let connection = LookupConnection(for: question, owner: owner, configuration: configuration)
         let channel = EmbeddedChannel()
-        try connection.addHandlers(to: channel)
         try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 80)).wait()
         connection.opened(channel)
         let sent = try channel.readOutbound(as: ByteBuffer.self).map { String(buffer: $0) } ?? ""

@@ -86,6 +86,31 @@ struct RelayBackendTroubleTests {
         .init("it never answers the dot", at: .dot, \.dot, .silence, expect: "451 4.4.2"),
     ]
 
+    @Test("a name whose first address refuses is reached at the next one, by backends and by lookups")
+    func severalAddresses() throws {
+        let network = try TestNetwork()
+        let hosts = try RelayWorld.file("hosts", "::1 dual.test\n127.0.0.1 dual.test\n")
+        #expect(try network.run(["mount", "--bind", hosts, "/etc/hosts"]).status == 0)
+        let backend = try ScriptedBackend(network)
+        let lookup = try ScriptedLookup(network) { _ in ScriptedLookup.accepting }
+        let relay = try RelayUnderTest(
+            in: network,
+            """
+            routes:
+              - recipients: [flxw.de]
+                backends: ["dual.test:2525"]
+            lookup:
+              url: http://dual.test/mail/auth
+            timeouts: \(RelayUnderTest.hasty)
+            """)
+        for recipient in ["user@flxw.de", "user@example.com"] {
+            let dialogue = try relay.greeted()
+            #expect(try dialogue.message(to: recipient).code == 250, "\(dialogue.failure(recipient))")
+            try dialogue.quit()
+        }
+        withExtendedLifetime((backend, lookup)) {}
+    }
+
     @Test("tells the client the truth, and the session goes on", arguments: cases)
     func told(_ trouble: Case) throws {
         let trial = try RelayTrial("timeouts: \(RelayUnderTest.hasty)")

@@ -126,6 +126,52 @@ struct RelayLookupTests {
         withExtendedLifetime(nginx) {}
     }
 
+    @Test("an answer that comes too late for its recipient is not the next one's")
+    func lateAnswer() throws {
+        let network = try TestNetwork()
+        let backend = try ScriptedBackend(network)
+        let other = try ScriptedBackend(network, port: 2526)
+        let mayAnswer = Watched(false)
+        let lookup = try ScriptedLookup(network) { request in
+            let recipient = request.value("Auth-SMTP-To") ?? ""
+            if recipient.contains("first") { return ScriptedLookup.accepting }
+            guard recipient.contains("second") else { return .silence }
+            _ = mayAnswer.wait(.seconds(20)) { $0 ? true : nil }
+            return .fields(["Auth-Status: OK", "Auth-Server: 127.0.0.1", "Auth-Port: 2526"])
+        }
+        let relay = try RelayUnderTest.asking(in: network, port: 2524, timeout: "3s")
+        let dialogue = try relay.greeted()
+        #expect(try dialogue.command("MAIL FROM:<sender@example.org>").code == 250)
+        #expect(try dialogue.command("RCPT TO:<first@flxw.de>").code == 250)
+        try dialogue.send("RCPT TO:<second@flxw.de>")
+        _ = lookup.requests.wait(.seconds(20)) { $0.count == 2 ? true : nil }
+        // The second recipient's fate is sealed with the backend of the first, while its lookup is still asked.
+        backend.endConnections()
+        #expect(try dialogue.reply().is(451, "4.4.2"))
+        #expect(try dialogue.command("RSET").code == 250)
+        #expect(try dialogue.command("MAIL FROM:<sender@example.org>").code == 250)
+        try dialogue.send("RCPT TO:<third@flxw.de>")
+        _ = lookup.requests.wait(.seconds(20)) { $0.count == 3 ? true : nil }
+        mayAnswer.change { $0 = true }
+        #expect(try dialogue.reply().is(451, "4.3.0"))
+        #expect(other.record.read { $0.connections } == 0)
+    }
+
+    @Test("a lookup that names the relay itself is 451 4.3.0, and asked once")
+    func loop() throws {
+        let trial = try RelayTrial(asking: true)
+        trial.lookup?.give(
+            .fields(["Auth-Status: OK", "Auth-Server: 127.0.0.1", "Auth-Port: \(trial.relay.port)"]))
+        let asked = trial.lookup?.requests.read { $0.count } ?? 0
+        let dialogue = try trial.relay.greeted()
+        #expect(try dialogue.command("MAIL FROM:<sender@example.org>").code == 250)
+        let reply = try dialogue.command("RCPT TO:<other@flxw.de>")
+        #expect(reply.is(451, "4.3.0"), "\(reply)")
+        #expect(trial.lookup?.requests.read { $0.count } == asked + 1)
+        try dialogue.quit()
+        try trial.expectUnharmed()
+    }
+
     @Test("Auth-Login-Attempt counts refusals, not recipients")
     func attempts() throws {
         let network = try TestNetwork()

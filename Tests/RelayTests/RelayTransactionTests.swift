@@ -75,6 +75,18 @@ private func sending() -> RelayTransaction {
         #expect(transaction.decided(.forward(group("other", port: 2526))) == .connect(group("other", port: 2526)))
     }
 
+    @Test("After a reload the next transaction has a leg of its own, to where the group is now")
+    func reloaded() {
+        var transaction = sending()
+        _ = transaction.messageEnded()
+        _ = transaction.answered(.message, ok, isOpen: false)
+        #expect(transaction.configurationReplaced() == .leaveLeg)
+        #expect(transaction.configurationReplaced() == .none)
+        transaction.began(mail)
+        _ = transaction.recipient(recipient("e@d.example"))
+        #expect(transaction.decided(.forward(group("app", port: 2526))) == .connect(group("app", port: 2526)))
+    }
+
     @Test("A recipient of another group gets 452; one of the same, or of the same backends, goes along")
     func otherGroup() {
         var transaction = accepted()
@@ -145,6 +157,11 @@ private func sending() -> RelayTransaction {
         var second = accepted()
         _ = second.recipient(recipient("x@e.example"))
         #expect(second.decided(.refuse(no, closing: true)) == .answer(.recipient(no, closing: false)))
+        // 421 would say that the session closes, and it does not.
+        _ = second.recipient(recipient("y@e.example"))
+        let bye = SMTPReply(421, .init(4, 7, 0), "bye")
+        let later = SMTPReply(451, .init(4, 7, 0), "bye")
+        #expect(second.decided(.refuse(bye, closing: true)) == .answer(.recipient(later, closing: false)))
     }
 
     @Test("A backend that cannot be reached is 451 4.4.1, and the next recipient tries again")

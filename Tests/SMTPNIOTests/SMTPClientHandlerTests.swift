@@ -8,10 +8,13 @@ private final class Listener: SMTPClientDelegate {
     private(set) var isReady = false
     private(set) var answers: [String] = []
     private(set) var failure: SMTPClientFailure?
+    /// Called within each answer, as a relay with more to ask would.
+    var whenAnswered: ((ClientSession.Question) -> Void)?
 
     func clientReady() { self.isReady = true }
     func clientAnswered(_ question: ClientSession.Question, _ reply: SMTPReply) {
         self.answers.append("\(question) \(reply)")
+        self.whenAnswered?(question)
     }
     func clientFailed(_ failure: SMTPClientFailure) { self.failure = failure }
     func clientWritabilityChanged(_ isWritable: Bool) {}
@@ -99,6 +102,31 @@ private final class Connection {
         _ = try connection.serverSays(text)
         #expect(connection.listener.failure == failure)
         #expect(!connection.channel.isActive)
+    }
+
+    @Test("What a server said before it was asked is no answer")
+    func unasked() throws {
+        // The 250 behind the 354 must not be taken for the message's, which has not been sent.
+        for (atRecipient, atData) in [("250 OK\r\n354 go\r\n", ""), ("250 OK\r\n", "354 go\r\n250 2.0.0 queued\r\n")] {
+            let connection = try Connection()
+            let handler = connection.handler
+            connection.listener.whenAnswered = { question in
+                switch question {
+                case .recipient: handler.data()
+                case .data: handler.endMessage()
+                case .message: break
+                }
+            }
+            _ = try connection.serverSays("220 hello\r\n")
+            _ = try connection.serverSays("250-backend\r\n250 PIPELINING\r\n")
+            handler.begin(mail, path)
+            _ = try connection.serverSays("250 OK\r\n" + atRecipient)
+            let sent = try connection.serverSays(atData)
+            #expect(!sent.contains("."))
+            #expect(connection.listener.failure == .answeredUnasked)
+            #expect(!connection.channel.isActive)
+            #expect(!connection.listener.answers.contains { $0.hasPrefix("message") })
+        }
     }
 
     @Test("A server that closes is a failure; one that was told QUIT is not")

@@ -9,6 +9,8 @@ private final class Mailbox: SMTPServerDelegate {
     weak var handler: SMTPServerHandler?
     var acceptsMessage = true
     private(set) var message: [UInt8] = []
+    /// How much of the message was there when it was last to be flushed.
+    private(set) var flushed = 0
     private(set) var messages: [[UInt8]] = []
     private(set) var calls: [String] = []
     private let loop: EmbeddedEventLoop?
@@ -30,6 +32,7 @@ private final class Mailbox: SMTPServerDelegate {
     }
 
     func resolveRecipient(_ recipient: RecipientCommand, line: ByteBuffer) {
+        if recipient.forwardPath.description.hasPrefix("undecided") { return }
         let isGood = !recipient.forwardPath.description.hasPrefix("bad")
         let reply = isGood ? SMTPReply(250, .init(2, 1, 5), "Fine") : SMTPReply(550, .init(5, 1, 1), "No such user")
         self.complete { self.handler?.recipientCompleted(reply) }
@@ -40,7 +43,7 @@ private final class Mailbox: SMTPServerDelegate {
     }
 
     func messageReceived(_ octets: ByteBuffer) { self.message += Array(octets.readableBytesView) }
-    func messageReceiveCompleted() {}
+    func messageReceiveCompleted() { self.flushed = self.message.count }
 
     func messageIsTooBig() {
         self.calls.append("too big")
@@ -140,6 +143,30 @@ private final class Server {
         #expect(try server.writes().count == 1)
     }
 
+    @Test("A reply waits for the next one for a moment only")
+    func heldReply() throws {
+        var timeouts = SMTPServerTimeouts()
+        timeouts.heldReply = .milliseconds(-1)  // over as soon as it is looked at
+        let server = try Server(timeouts: timeouts)
+        _ = try server.writes()
+        try server.send("EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<undecided@b.example>\r\n")
+        #expect(try server.replies() == "")
+        server.loop.advanceTime(by: .seconds(1))
+        #expect(try server.replies().hasSuffix("250 2.0.0 OK\r\n"))
+        server.handler.recipientCompleted(SMTPReply(250, .init(2, 1, 5), "Fine"))
+        #expect(try server.replies() == "250 2.1.5 Fine\r\n")
+    }
+
+    @Test("What came behind DATA is flushed as soon as the message may come")
+    func messageBehindData() throws {
+        let server = try Server(deferring: true)
+        try server.channel.writeInbound(
+            ByteBuffer(string: "EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<a@b.example>\r\nDATA\r\nhalf\r\n"))
+        server.loop.run()
+        #expect(server.mailbox.message.count == 6)
+        #expect(server.mailbox.flushed == 6)
+    }
+
     @Test("Reading stops while the delegate takes no more of a message, and goes on when it does")
     func backPressure() throws {
         let server = try Server()
@@ -154,6 +181,20 @@ private final class Server {
         server.mailbox.acceptsMessage = true
         server.handler.resumeReading()
         #expect(reads.count == 2)
+    }
+
+    @Test("Reading stops while the client reads no replies, and goes on when it does")
+    func unreadReplies() throws {
+        let server = try Server()
+        let reads = ReadCounter()
+        try server.channel.pipeline.syncOperations.addHandler(reads, position: .first)
+        try server.send("EHLO x\r\n")
+        server.channel.isWritable = false
+        server.channel.pipeline.read()
+        #expect(reads.count == 0)
+        server.channel.isWritable = true
+        server.channel.pipeline.fireChannelWritabilityChanged()
+        #expect(reads.count == 1)
     }
 
     @Test(
@@ -216,7 +257,8 @@ private final class Server {
         _ = try busy.writes()
         busy.handler.drain()
         #expect(try busy.replies() == "")
-        try busy.send("RCPT TO:<a@b.example>\r\nDATA\r\nx\r\n.\r\n")
+        // What is pipelined behind the message begins no other transaction.
+        try busy.send("RCPT TO:<a@b.example>\r\nDATA\r\nx\r\n.\r\nMAIL FROM:<a@b.example>\r\n")
         #expect(try busy.replies().hasSuffix("250 2.0.0 Kept 3\r\n421 4.3.2 Service shutting down, try again\r\n"))
     }
 

@@ -99,7 +99,7 @@ private struct LoopContexts: Sendable {
             preconditionFailure("a channel on a loop of another group")
         }
         let client = try channel.remoteAddress.orUnknown()
-        let session = RelaySession(context: context, client: client)
+        let session = RelaySession(context: context, client: client, local: channel.localAddress)
         let handler = SMTPServerHandler(
             configuration: snapshot.session, extendedReply: snapshot.extendedReply, timeouts: snapshot.serverTimeouts,
             form: .stuffed, sweep: context.sweep, delegate: session)

@@ -68,15 +68,10 @@ struct BackendConnector {
     }
 
     private func attempt(_ target: Target, _ handler: SMTPClientHandler, completion: @escaping ((any Error)?) -> Void) {
-        let loop = self.context.eventLoop
-        let bound = NIOLoopBound(handler, eventLoop: loop)
         let timeout = min(self.snapshot.configuration.timeouts.connect, self.deadline - .now())
-        let bootstrap = ClientBootstrap(group: loop)
+        let bootstrap = ClientBootstrap(group: self.context.eventLoop)
             .connectTimeout(max(timeout, .milliseconds(1)))
             .channelOption(.writeBufferWaterMark, value: .init(low: 32 << 10, high: 64 << 10))
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(bound.value) }
-            }
         let connected: EventLoopFuture<any Channel> =
             switch target {
             case .socketAddress(let address): bootstrap.connect(to: address)
@@ -86,7 +81,17 @@ struct BackendConnector {
             }
         connected.assumeIsolated().whenComplete { result in
             switch result {
-            case .success: completion(nil)
+            case .success(let channel):
+                // Not in the channel's initialiser: a name with several addresses has a channel for each that is tried,
+                // and the end of one that failed would be taken for the end of the one that did not. Nothing is read
+                // before this.
+                do {
+                    try channel.pipeline.syncOperations.addHandler(handler)
+                    completion(nil)
+                } catch {
+                    channel.close(promise: nil)
+                    completion(error)
+                }
             case .failure(let error): completion(error)
             }
         }

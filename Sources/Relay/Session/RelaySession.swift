@@ -11,6 +11,8 @@ import SMTPNIO
 final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
     private let context: LoopContext
     private let client: SocketAddress
+    /// Where the client found us.
+    private let local: SocketAddress?
     private lazy var clientName = self.client.hostAndPort
     private lazy var clientIP = LookupRequest.clientIP(of: self.client)
     private var snapshot: RelaySnapshot
@@ -22,15 +24,19 @@ final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
     private var connection: BackendConnector.Connection?
     /// Counts connections, so that the outcome of one that nobody waits for any more is known as such.
     private var connectionID: UInt64 = 0
+    /// Counts the recipients that were decided, so that a lookup's answer that comes too late for its own recipient is
+    /// not taken for the next one's.
+    private var decisionID: UInt64 = 0
     private var mailLine = ByteBuffer()
     private var recipientLine = ByteBuffer()
     private var refusedLookups = 0
     private var log = TransactionLog()
     private var isClosed = false
 
-    init(context: LoopContext, client: SocketAddress) {
+    init(context: LoopContext, client: SocketAddress, local: SocketAddress?) {
         self.context = context
         self.client = client
+        self.local = local
         self.snapshot = context.state.snapshot
     }
 
@@ -58,7 +64,11 @@ extension RelaySession {
     }
 
     func transactionBegan(_ mail: MailCommand, line: ByteBuffer) {
-        self.snapshot = self.context.state.snapshot
+        let snapshot = self.context.state.snapshot
+        if snapshot !== self.snapshot {
+            self.snapshot = snapshot
+            self.perform(self.transaction.configurationReplaced())
+        }
         self.mailLine = line
         self.log.began(mail)
         self.transaction.began(mail)
@@ -184,6 +194,8 @@ extension RelaySession {
             self.connection?.handler.endMessage()
         case .abandonTransaction:
             self.connection?.handler.abandon()
+        case .leaveLeg:
+            self.leave()
         case .closeLeg:
             self.closeConnection()
         case .answer(let answer):
@@ -211,6 +223,8 @@ extension RelaySession {
 
     /// By the route table; where it has no match, by lookup; where there is none, the recipient is refused.
     private func decide(_ recipient: RecipientCommand) {
+        self.decisionID += 1
+        let id = self.decisionID
         if case .group(let group) = self.snapshot.routes.decide(recipient.forwardPath) {
             return self.perform(self.transaction.decided(.forward(.group(group))))
         }
@@ -224,27 +238,39 @@ extension RelaySession {
         let request = LookupRequest(
             method: .none(envelope), clientIP: self.clientIP, loginAttempt: 1 + self.refusedLookups)
         self.context.lookupClient(lookup).ask(request, deadline: self.deadline) { result in
-            self.lookupCompleted(result)
+            self.lookupCompleted(result, id)
         }
     }
 
-    private func lookupCompleted(_ result: Result<LookupVerdict, LookupError>) {
-        guard !self.isClosed else { return }
+    private func lookupCompleted(_ result: Result<LookupVerdict, LookupError>, _ id: UInt64) {
+        guard id == self.decisionID, !self.isClosed else { return }
         switch result {
+        case .success(.allowed(let allowed)) where self.isOurs(allowed.server):
+            // Each round of a loop takes a connection, until there is none for anybody.
+            self.context.logger.error(
+                "lookup-loop client=\(self.clientName): the lookup names \(allowed.server.hostAndPort), which is this relay"
+            )
+            self.perform(self.transaction.decided(.refuse(.lookupFailed, closing: false)))
         case .success(.allowed(let allowed)):
             self.perform(
                 self.transaction.decided(.forward(.server(allowed.server, group: allowed.group))))
         case .success(.denied(let denial)):
             self.refusedLookups += 1
-            self.refuse(denial)
+            self.refuse(denial, id)
         case .failure(let error):
             self.context.logger.warning("lookup-failed client=\(self.clientName) error=\"\(error)\"")
             self.perform(self.transaction.decided(.refuse(.lookupFailed, closing: false)))
         }
     }
 
+    /// Whether a server is the very address that the client came to; another one of ours is found out in the next round.
+    private func isOurs(_ server: SocketAddress) -> Bool {
+        guard let local = self.local, let port = local.port, server.port == port else { return false }
+        return local.hostAndPort == server.hostAndPort
+    }
+
     /// A denial without Auth-Wait closes the session; with it, the reply waits, and the session goes on.
-    private func refuse(_ denial: LookupAnswer.Denial) {
+    private func refuse(_ denial: LookupAnswer.Denial, _ id: UInt64) {
         let reply = SMTPReply(denial.replyCode, denial.enhancedCode, denial.text)
         // 421 says that the channel closes, and then it does (RFC 5321 section 3.8).
         guard let seconds = denial.wait, denial.replyCode != 421 else {
@@ -252,7 +278,7 @@ extension RelaySession {
         }
         self.deadline = .distantFuture
         self.context.eventLoop.assumeIsolated().scheduleTask(in: .seconds(Int64(seconds))) {
-            guard !self.isClosed else { return }
+            guard id == self.decisionID, !self.isClosed else { return }
             self.perform(self.transaction.decided(.refuse(reply, closing: false)))
         }
     }

@@ -41,6 +41,8 @@ package struct RelayTransaction {
         case endMessage
         /// Give the leg's transaction up and keep the leg.
         case abandonTransaction
+        /// Take leave of the leg.
+        case leaveLeg
         /// Close the leg at once, without a final dot.
         case closeLeg
         /// Answer the client.
@@ -118,6 +120,14 @@ package struct RelayTransaction {
 // MARK: The client
 
 extension RelayTransaction {
+    /// What holds has changed since the last transaction: a leg made before that may lead where no mail goes any more.
+    /// To be called between transactions.
+    package mutating func configurationReplaced() -> Action {
+        guard case .idle = self.leg else { return .none }
+        self.leg = .none
+        return .leaveLeg
+    }
+
     /// The client opened a transaction.
     package mutating func began(_ mail: MailCommand) {
         self.mail = mail
@@ -141,7 +151,10 @@ extension RelayTransaction {
         switch decision {
         case .refuse(let reply, let closing):
             self.phase = .open
-            return .answer(.recipient(reply, closing: closing && self.fixed == nil))
+            // 421 says that the channel closes: where it does not, that is not to be said (RFC 5321 section 3.8).
+            let closes = closing && self.fixed == nil
+            let mustStay = reply.replyCode == 421 && !closes
+            return .answer(.recipient(mustStay ? reply.relayed : reply, closing: closes))
         case .forward(let destination):
             guard let destination = self.admitted(destination, for: recipient.forwardPath) else {
                 self.phase = .open

@@ -35,7 +35,7 @@ extension RelayTransaction.Failure {
         case .unreachable: .backendUnreachable
         case .timeout: .backendLost
         case .session(.closed): .backendLost
-        case .session(.syntax): .backendRefused
+        case .session(.syntax), .session(.answeredUnasked): .backendRefused
         case .session(.session(let error)):
             switch error.code {
             case .refusedSession, .unexpectedReply: .backendRefused
