@@ -1,48 +1,6 @@
 package import NIOCore
 package import SMTPCore
 
-/// Who answers an SMTP server handler's questions: a relay, or a server that keeps mail.
-///
-/// All calls come on the channel's event loop. A delegate may complete a question within the call or later.
-package protocol SMTPServerDelegate: AnyObject {
-    /// A transaction begins; `line` is MAIL as the client wrote it, without its line end.
-    func transactionBegan(_ mail: MailCommand, line: ByteBuffer)
-    /// Find out about a recipient, then call ``SMTPServerHandler/recipientCompleted(_:closing:)``; `line` is RCPT.
-    func resolveRecipient(_ recipient: RecipientCommand, line: ByteBuffer)
-    /// Get ready for the message, then call ``SMTPServerHandler/dataCompleted(_:)``.
-    func prepareMessage()
-    /// Octets of the message, in the handler's form.
-    func messageReceived(_ octets: ByteBuffer)
-    /// No more octets will come before the next `messageReceived`: a good moment to flush.
-    func messageReceiveCompleted()
-    /// The message is over the limit: what came of it must not be delivered. Its rest is not passed on.
-    func messageIsTooBig()
-    /// The message is whole: call ``SMTPServerHandler/messageCompleted(_:closing:)`` when its fate is known.
-    func messageEnded(size: UInt64, bareLineFeeds: UInt64, bareCarriageReturns: UInt64)
-    /// The transaction is over without a message; also called when there was none.
-    func transactionReset()
-    /// The client is gone, or the session was closed. The last call of all.
-    func sessionClosed()
-    /// Whether more of the message may come now; when that changes to true, call ``SMTPServerHandler/resumeReading()``.
-    var acceptsMessage: Bool { get }
-}
-
-/// How long a server handler waits (RFC 5321 section 4.5.3.2).
-package struct SMTPServerTimeouts: Sendable {
-    /// For the next command (RFC 5321 section 4.5.3.2.7).
-    package var command: TimeAmount = .minutes(5)
-    /// For the next octets of a message (RFC 5321 section 4.5.3.2.5).
-    package var dataBlock: TimeAmount = .minutes(3)
-    /// For the client to close after the last reply.
-    package var close: TimeAmount = .seconds(5)
-    /// How long a reply is held back so that the next one leaves with it. A client's patience with a reply (RFC 5321
-    /// section 4.5.3.2) begins with its command, and behind that a hundred others may wait for a lookup each.
-    package var heldReply: TimeAmount = .seconds(1)
-
-    /// The defaults.
-    package init() {}
-}
-
 /// Frames what an SMTP client sends, feeds ``ServerSession`` and does what it says.
 ///
 /// Replies to commands that arrived together leave together, and so do replies in front of one that waits for its
@@ -435,21 +393,25 @@ extension SMTPServerHandler {
         self.perform(self.session.close(.shuttingDown))
     }
 
-    private func flush() {
+    /// Sends what is held; the future is nil where nothing was.
+    @discardableResult
+    private func flush() -> EventLoopFuture<Void>? {
         self.replyDeadline = nil
-        guard self.outgoing.readableBytes > 0, let context = self.context else { return }
+        guard self.outgoing.readableBytes > 0, let context = self.context else { return nil }
         let octets = self.outgoing
         self.outgoing = ByteBuffer()
-        context.writeAndFlush(self.wrapOutboundOut(octets), promise: nil)
+        return context.writeAndFlush(self.wrapOutboundOut(octets))
     }
 
     /// Closes behind the last reply. Where the client may still be sending, only the sending side is closed at first and
     /// what comes is thrown away: a close with unread input would reset the connection and lose the reply.
     private func closeAfterReply(isOrderly: Bool) {
-        self.flush()
+        let sent = self.flush()
         self.renewDeadline()
         if isOrderly, self.incoming.readableBytes == 0 {
-            self.context?.close(promise: nil)
+            // A client that is slow to read still gets what is in front of its 221.
+            guard let sent else { return self.context?.close(promise: nil) ?? () }
+            sent.assumeIsolated().whenComplete { _ in self.context?.close(promise: nil) }
         } else {
             self.incoming.clear()
             self.context?.close(mode: .output, promise: nil)

@@ -273,6 +273,18 @@ private final class Server {
         #expect(try server.replies() == "500 5.5.2 Line too long\r\n250 2.0.0 OK\r\n")
     }
 
+    @Test("221 has left before the channel closes, however slowly the client reads")
+    func slowQuit() throws {
+        let server = try Server()
+        let gate = WriteGate()
+        try server.channel.pipeline.syncOperations.addHandler(gate, position: .first)
+        try server.send("EHLO x\r\nQUIT\r\n")
+        #expect(server.channel.isActive)
+        gate.open()
+        #expect(!server.channel.isActive)
+        #expect(try server.replies().hasSuffix("221 2.0.0 Bye\r\n"))
+    }
+
     @Test("A session lets go of its delegate when it ends")
     func noLeak() throws {
         weak var mailbox: Mailbox?
@@ -297,5 +309,21 @@ private final class ReadCounter: ChannelOutboundHandler {
     func read(context: ChannelHandlerContext) {
         self.count += 1
         context.read()
+    }
+}
+
+/// Holds writes back until it is opened, as a client does that does not read.
+private final class WriteGate: ChannelOutboundHandler {
+    typealias OutboundIn = ByteBuffer
+    private var held: [() -> Void] = []
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        self.held.append { context.writeAndFlush(data, promise: promise) }
+    }
+
+    func open() {
+        let held = self.held
+        self.held = []
+        for write in held { write() }
     }
 }

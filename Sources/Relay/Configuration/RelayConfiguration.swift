@@ -70,7 +70,7 @@ extension RelayConfiguration {
         package var recipients = 1000
         /// The clients at one time, on all listeners together.
         package var connections = 1000
-        /// The commands of a session that are unknown, malformed or out of order, before it is closed.
+        /// The commands of a session that are unknown, malformed or not served, before it is closed.
         package var errors = 10
         /// The transactions of a session; 0: no bound.
         package var transactions = 1000

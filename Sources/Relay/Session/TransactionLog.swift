@@ -48,18 +48,32 @@ struct TransactionLog {
 
     /// The backend left, or said what it must not.
     func backendFailed(_ logger: Logger, _ failure: SMTPClientFailure, backend: String?, _ client: String) {
-        logger.warning("\(self.line("backend-failed", nil, backend, client)) error=\(failure)")
+        logger.warning("\(self.line("backend-failed", nil, backend, client)) error=\(Self.value("\(failure)"))")
     }
 
     /// `word key=value …`: composed here and not as metadata, which costs a dictionary a message.
     private func line(_ word: String, _ reply: SMTPReply?, _ backend: String?, _ client: String) -> String {
-        var line = "\(word) client=\(client) from=<\(self.reversePath)> recipients=\(self.accepted)"
+        var line = "\(word) client=\(client) from=\(Self.value("<\(self.reversePath)>")) recipients=\(self.accepted)"
         if self.refused > 0 { line += " recipients-refused=\(self.refused)" }
         if self.size > 0 { line += " size=\(self.size)" }
         if self.bareLineFeeds > 0 { line += " bare-lf=\(self.bareLineFeeds)" }
         if self.bareCarriageReturns > 0 { line += " bare-cr=\(self.bareCarriageReturns)" }
         if let backend { line += " backend=\(backend)" }
-        if let reply { line += " reply=\"\(reply)\"" }
+        if let reply { line += " reply=\(Self.value("\(reply)"))" }
         return line
+    }
+
+    /// A value of a stranger's: in quotes where it could be taken for more than one, with its own quotes escaped.
+    static func value(_ text: String) -> String {
+        guard text.utf8.contains(where: { $0 <= 0x20 || $0 == UInt8(ascii: "\"") || $0 == UInt8(ascii: "\\") }) else {
+            return text
+        }
+        var quoted: [UInt8] = [UInt8(ascii: "\"")]
+        for octet in text.utf8 {
+            if octet == UInt8(ascii: "\"") || octet == UInt8(ascii: "\\") { quoted.append(UInt8(ascii: "\\")) }
+            quoted.append(octet)
+        }
+        quoted.append(UInt8(ascii: "\""))
+        return String(decoding: quoted, as: UTF8.self)
     }
 }
