@@ -127,6 +127,23 @@ extension BinderAttacks {
             defer { try? self.root("/bin/chmod", "644", "/etc/passwd") }
             try self.expectRefusal("/etc/passwd or /etc/group: writable by others")
         }
+
+        @Test("A password's age in /etc/passwd, behind a comma, is no uid")
+        func passwordAge() throws {
+            try self.root("/bin/sh", "-c", "echo 'aged:x,62525:62600:62600:a,62525:/:/bin/sh' >>/etc/passwd")
+            defer { try? self.root("/bin/sed", "-i", "/^aged:/d", "/etc/passwd") }
+            try World.write(policy: "smtp tcp *:25 bind=aged\n")
+            BinderAttacks.expectRefusal(
+                try World.bind("smtp", "--", "true"), 77, "\"smtp\": uid 62525 may not bind it")
+            let outcome = try World.bind("smtp", "--user", "aged", "--", "/usr/bin/id", "-u", user: .root)
+            #expect(outcome.output == "62600\n", "\(outcome.errors)")
+        }
+
+        @Test("A policy that was cut off gives nobody a right that the whole one does not")
+        func cutOff() throws {
+            try World.write(policy: "smtp tcp *:25 bind=postern")
+            try self.expectRefusal("/etc/postern/sockets.conf:1:27: the line end is missing")
+        }
     }
 
     @Suite(.serialized) struct Privilege {
