@@ -305,6 +305,12 @@ extension BinderAttacks {
             #expect(bare.status == 77 && bare.errors.contains("root has no cap_net_bind_service"), "\(bare)")
         }
 
+        @Test("Where a control group's filter refuses the proof of the drop, that is a refusal as good as the kernel's")
+        func filteredBind() throws {
+            let outcome = try World.attack("binder.py", "refused_bind", user: .root)
+            #expect(outcome.output == "0\n", "\(outcome.errors)")
+        }
+
         @Test("Where every port is free to bind, the drop is still proved, and the binder works")
         func noPrivilegedPorts() throws {
             let path = "/proc/sys/net/ipv4/ip_unprivileged_port_start"

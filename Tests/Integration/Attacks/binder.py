@@ -204,6 +204,18 @@ def no_new_privs():
     report(spawn([BINDER, "smtp", "--", "true"], lambda: libc.prctl(38, 1, 0, 0, 0)))
 
 
+def refused_bind():
+    """As root: bind(2) of an IPv4 address gives EPERM, as a control group's filter may have it; an IPv6 one is free."""
+    machine, bind = {"x86_64": (0xC000003E, 49), "aarch64": (0xC00000B7, 200)}[os.uname().machine]
+    code = [(0x20, 0, 0, 4), (0x15, 0, 4, machine), (0x20, 0, 0, 0), (0x15, 0, 2, bind), (0x20, 0, 0, 32),
+            (0x15, 1, 0, 16), (0x06, 0, 0, 0x7FFF0000), (0x06, 0, 0, 0x00050001)]
+    def before():
+        filters = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *line) for line in code))
+        program = struct.pack("@HxxxxxxP", len(code), ctypes.addressof(filters))
+        assert libc.prctl(22, 2, program, 0, 0) == 0
+    report(spawn([BINDER, "smtp", "--user", "postern", "--", "true"], before))
+
+
 def listen_fds():
     """COMMAND's LISTEN_ variables, with stale ones in the caller's environment."""
     code = """
