@@ -100,9 +100,9 @@ package struct Caller: ~Copyable {
             limit.rlim_cur = index == 2 ? 0 : limit.rlim_max
             guard unsafe cpostern_setrlimit(Self.limits[index], &limit) == 0 else { throw SystemError("setrlimit") }
         }
-        // The most listeners, and as many again: what could run out halfway is refused now.
-        guard self.savedLimits[0].rlim_max >= 128 else {
-            throw SystemError("hard limit of open files below 128 (ulimit -Hn, LimitNOFILE=)", errno: EMFILE)
+        // Standard ones, the folder, the most listeners and as many copies: what could run out halfway is refused now.
+        guard self.savedLimits[0].rlim_max >= 132 else {
+            throw SystemError("hard limit of open files below 132 (ulimit -Hn, LimitNOFILE=)", errno: EMFILE)
         }
         guard self.savedLimits[1].rlim_max >= 1 << 19 else {
             throw SystemError("hard limit of the stack below 512 KiB (ulimit -Hs, LimitSTACK=)", errno: ENOMEM)

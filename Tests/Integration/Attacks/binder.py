@@ -190,6 +190,14 @@ def limit():
     report(spawn([BINDER, "smtp", "--", "/bin/bash", "-c", code], before))
 
 
+def lowest_limit():
+    """The most listeners with the fewest descriptors, for a COMMAND and for a peer."""
+    ours, theirs = pair()
+    for way in (["--", "true"], ["--fd", str(theirs.fileno())]):
+        report(spawn([BINDER] + [f"s{i}" for i in range(8)] + way, keep=(theirs.fileno(),),
+                     before=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (132, 132))))
+
+
 def fsize():
     """RLIMIT_FSIZE 0 and standard error a file: a refusal still has its exit status."""
     path = "/tmp/postern-fsize-%d" % os.getpid()
