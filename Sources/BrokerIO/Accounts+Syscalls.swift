@@ -49,7 +49,7 @@ package enum Accounts {
         let count = unsafe withUnsafeMutableBytes(of: &identity.groups) { groups in
             unsafe getgroups(256, groups.assumingMemoryBound(to: gid_t.self).baseAddress)
         }
-        guard count >= 0 else { throw SystemError("getgroups") }
+        guard count >= 0 else { throw SystemError("getgroups (256 supplementary groups at most)") }
         identity.groupCount = Int(count)
         return identity
     }

@@ -25,6 +25,12 @@ extension BinderAttacks {
             try self.expectRefusal("postern-binder: /etc/postern/sockets.conf: no such file or directory")
         }
 
+        @Test("A policy that the caller may not read is refused, with what to do")
+        func unreadable() throws {
+            try self.root("/bin/chmod", "600", World.policyPath)
+            try self.expectRefusal("sockets.conf: permission denied; make it readable: 0644, or 0640 and the group")
+        }
+
         @Test("A policy that is not root's is refused")
         func owner() throws {
             try self.root("/bin/chown", "postern", World.policyPath)
@@ -163,6 +169,22 @@ extension BinderAttacks {
             #expect(outcome.output == "77\n")
             #expect(
                 outcome.errors.contains("permission denied; no_new_privs is set, so the kernel ignores"), "\(outcome)")
+        }
+
+        @Test("An address that cannot be bound as it stands says what it lacks")
+        func linkLocal() throws {
+            try World.write(policy: "smtp tcp [fe80::1]:25 bind=postern\n")
+            BinderAttacks.expectRefusal(
+                try World.bind("smtp", "--", "true"), 71, "invalid argument; a link-local address needs device=")
+        }
+
+        @Test("More supplementary groups than it can look at are refused, and the limit is said")
+        func manyGroups() throws {
+            let outcome = try self.script(
+                """
+                setpriv --reuid postern --regid postern --groups 62527,$(seq -s, 70000 70255) -- env $POSTERN_BINDER smtp -- true
+                """)
+            BinderAttacks.expectRefusal(outcome, 71, "getgroups (256 supplementary groups at most)")
         }
 
         @Test("A copy has lost the capability, and says so")
