@@ -75,8 +75,8 @@ package struct Caller: ~Copyable {
         _ = cpostern_fcntl(number, F_SETFD, Int(FD_CLOEXEC))
     }
 
-    /// Empties the mask, gives every signal its default action, and stops timers; a broken pipe and a full file are
-    /// errors of write(2), not the end.
+    /// Empties the mask, gives every signal its default action, and stops timers but for one of its own, which bounds
+    /// the run; a broken pipe and a full file are errors of write(2), not the end.
     private mutating func resetSignals() throws(SystemError) {
         for signal in Int32(1)...64 {
             if cpostern_signal_is_ignored(signal) == 1 { self.ignoredSignals |= 1 << UInt64(signal - 1) }
@@ -84,6 +84,8 @@ package struct Caller: ~Copyable {
             _ = cpostern_set_signal_ignored(signal, signal == SIGPIPE || signal == SIGXFSZ ? 1 : 0)
         }
         guard cpostern_stop_timers() == 0 else { throw SystemError("setitimer") }
+        // Whoever never reads standard error could else keep this process, a port and a capability for ever.
+        _ = alarm(15)
         var none = sigset_t()
         guard unsafe sigemptyset(&none) == 0, unsafe sigprocmask(SIG_SETMASK, &none, &self.mask) == 0 else {
             throw SystemError("sigprocmask")
@@ -118,6 +120,7 @@ package struct Caller: ~Copyable {
     /// Gives back umask, limits and signals; the mask last, since a signal may be waiting.
     package func restore() throws(Failure) {
         _ = CPosternSys.umask(self.umask)
+        _ = alarm(0)
         for index in 0..<3 {
             var limit = self.savedLimits[index]
             guard unsafe cpostern_setrlimit(Self.limits[index], &limit) == 0 else {

@@ -273,6 +273,12 @@ struct BinderAttacks {
                 outcome.output == "69\n" && outcome.errors.contains("send on --fd: connection timed out"), "\(outcome)")
         }
 
+        @Test("A standard error that nobody reads does not keep it, with a port and a capability, for ever")
+        func stuck() throws {
+            let outcome = try World.attack("binder.py", "stuck")
+            #expect(outcome.output == "True 0\n\(-SIGALRM) 111\n", "\(outcome.errors)")
+        }
+
         @Test(
             "A soft limit is raised for the work and given back to COMMAND; a hard one that is too low is refused",
             arguments: [

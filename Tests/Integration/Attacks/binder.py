@@ -179,6 +179,32 @@ def patience():
     report(spawn([BINDER, "smtp", "--fd", str(theirs.fileno())], keep=(theirs.fileno(),)))
 
 
+def stuck():
+    """Standard error is a full pipe, and the second of two ports is taken: it hangs with the first, until when?"""
+    def free():
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", 25))
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 2025))
+    taken.listen()
+    _, full = os.pipe()
+    os.set_blocking(full, False)
+    try:
+        while True:
+            os.write(full, b"x" * 4096)
+    except BlockingIOError:
+        os.set_blocking(full, True)
+    process = subprocess.Popen([BINDER, "smtp", "high", "--", "true"], stderr=full, stdin=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 5
+        while free() and time.monotonic() < deadline:
+            select.select([], [], [], 0.01)
+        print(process.poll() is None, free())
+        print(process.wait(timeout=25), free())
+    finally:
+        process.kill()
+
+
 def limit():
     """A resource limit, soft and hard, or soft only: NAME SOFT HARD (-1: as it is)."""
     which = getattr(resource, "RLIMIT_" + sys.argv[2])
