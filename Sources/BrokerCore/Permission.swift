@@ -28,8 +28,7 @@ package enum Subject: Sendable {
 
     /// Reads what stands between two commas.
     init(at range: TextRange, in text: Span<UInt8>) throws(PolicyError) {
-        guard range.count > 0 else { throw .init("a user, @group or number is missing", range) }
-        let isGroup = text[range.start] == UInt8(ascii: "@")
+        let isGroup = range.count > 0 && text[range.start] == UInt8(ascii: "@")
         let word = TextRange(range.start + (isGroup ? 1 : 0), range.end)
         guard word.count > 0 else { throw .init("a user, @group or number is missing", word) }
         if let number = text.decimal(at: word, upTo: 0xFFFF_FFFE) {

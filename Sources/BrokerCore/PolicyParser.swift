@@ -68,6 +68,10 @@ package struct PolicyParser {
                 let behindName = self.line
                 let entry = try PolicyEntry(named: name, from: &self.line, in: text)
                 try self.record(entry, behindName, in: text)
+                // A file that is being written may end in the middle of a line: 1001 would read as 10, bob-2 as bob.
+                guard self.line.end < text.count else {
+                    throw .init("the line end is missing: the file may be cut off here", self.line.end, self.line.end)
+                }
                 return entry
             }
             return nil

@@ -54,11 +54,8 @@ extension Host {
     init(ipv6At range: TextRange, in text: Span<UInt8>) throws(PolicyError) {
         let colon = UInt8(ascii: ":")
         let bad = PolicyError("not an address: write 192.0.2.1:25, [2001:db8::1]:25 or *:25", range)
-        if text.firstOffset(of: UInt8(ascii: "%"), in: range) < range.end {
-            throw .init(
-                "an address has no zone here: use device=", text.firstOffset(of: UInt8(ascii: "%"), in: range),
-                range.end)
-        }
+        let zone = text.firstOffset(of: UInt8(ascii: "%"), in: range)
+        guard zone == range.end else { throw .init("an address has no zone here: use device=", zone, range.end) }
         var groups = InlineArray<8, UInt64>(repeating: 0)
         var count = 0
         var gap: Int?

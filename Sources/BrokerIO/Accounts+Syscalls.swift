@@ -32,7 +32,7 @@ package enum Accounts {
         var file = try AccountFile.group()
         while try file.nextEntry() {
             var isMember = false
-            while try file.nextField() { isMember = isMember || file.isField(name) }
+            while try file.nextField(ofList: true) { isMember = isMember || file.isField(name) }
             guard isMember, let gid = file.number else { continue }
             guard identity.groupCount < identity.groups.count else {
                 throw FileError(code: .system, errno: E2BIG, pathLength: 10)
@@ -49,7 +49,7 @@ package enum Accounts {
         let count = unsafe withUnsafeMutableBytes(of: &identity.groups) { groups in
             unsafe getgroups(256, groups.assumingMemoryBound(to: gid_t.self).baseAddress)
         }
-        guard count >= 0 else { throw SystemError("getgroups") }
+        guard count >= 0 else { throw SystemError("getgroups (256 supplementary groups at most)") }
         identity.groupCount = Int(count)
         return identity
     }
@@ -119,13 +119,14 @@ private struct AccountFile: ~Copyable {
         return true
     }
 
-    /// Reads on to the next `:`, `,` or line end; false if the line has ended before.
+    /// Reads on to the next `:` or line end, in a list of members to the next `,` as well (in a password that is an old
+    /// one's age, and no field); false if the line has ended before.
     @inline(never)
-    mutating func nextField() throws(FileError) -> Bool {
+    mutating func nextField(ofList isList: Bool = false) throws(FileError) -> Bool {
         guard !self.isAtLineEnd else { return false }
         self.field = TextBuffer()
         while let byte = try self.nextByte() {
-            if byte == UInt8(ascii: ":") || byte == UInt8(ascii: ",") { return true }
+            if byte == UInt8(ascii: ":") || (isList && byte == UInt8(ascii: ",")) { return true }
             if byte == UInt8(ascii: "\n") {
                 self.isAtLineEnd = true
                 return true

@@ -27,6 +27,8 @@ package func bindFailure(
         switch error.errno {
         case EADDRINUSE: $0.append("; stop what has it (ss -lnp shows it), or have another port in the policy")
         case EADDRNOTAVAIL: $0.append("; no interface has this address (if one will: freebind)")
+        case EINVAL: $0.append("; a link-local address needs device=, and v6only takes no ::ffff: address")
+        case EPERM: $0.append("; a control group's filter refuses it (SocketBindDeny=), or a security module")
         case EACCES:
             $0.append("; ")
             $0.append(diagnosis(isHeld: isHeld))

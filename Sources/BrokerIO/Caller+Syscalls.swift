@@ -75,8 +75,8 @@ package struct Caller: ~Copyable {
         _ = cpostern_fcntl(number, F_SETFD, Int(FD_CLOEXEC))
     }
 
-    /// Empties the mask, gives every signal its default action, and stops timers; a broken pipe and a full file are
-    /// errors of write(2), not the end.
+    /// Empties the mask, gives every signal its default action, and stops timers but for one of its own, which bounds
+    /// the run; a broken pipe and a full file are errors of write(2), not the end.
     private mutating func resetSignals() throws(SystemError) {
         for signal in Int32(1)...64 {
             if cpostern_signal_is_ignored(signal) == 1 { self.ignoredSignals |= 1 << UInt64(signal - 1) }
@@ -84,6 +84,8 @@ package struct Caller: ~Copyable {
             _ = cpostern_set_signal_ignored(signal, signal == SIGPIPE || signal == SIGXFSZ ? 1 : 0)
         }
         guard cpostern_stop_timers() == 0 else { throw SystemError("setitimer") }
+        // Whoever never reads standard error could else keep this process, a port and a capability for ever.
+        _ = alarm(15)
         var none = sigset_t()
         guard unsafe sigemptyset(&none) == 0, unsafe sigprocmask(SIG_SETMASK, &none, &self.mask) == 0 else {
             throw SystemError("sigprocmask")
@@ -100,9 +102,9 @@ package struct Caller: ~Copyable {
             limit.rlim_cur = index == 2 ? 0 : limit.rlim_max
             guard unsafe cpostern_setrlimit(Self.limits[index], &limit) == 0 else { throw SystemError("setrlimit") }
         }
-        // The most listeners, and as many again: what could run out halfway is refused now.
-        guard self.savedLimits[0].rlim_max >= 128 else {
-            throw SystemError("hard limit of open files below 128 (ulimit -Hn, LimitNOFILE=)", errno: EMFILE)
+        // Standard ones, the folder, the most listeners and as many copies: what could run out halfway is refused now.
+        guard self.savedLimits[0].rlim_max >= 132 else {
+            throw SystemError("hard limit of open files below 132 (ulimit -Hn, LimitNOFILE=)", errno: EMFILE)
         }
         guard self.savedLimits[1].rlim_max >= 1 << 19 else {
             throw SystemError("hard limit of the stack below 512 KiB (ulimit -Hs, LimitSTACK=)", errno: ENOMEM)
@@ -118,6 +120,7 @@ package struct Caller: ~Copyable {
     /// Gives back umask, limits and signals; the mask last, since a signal may be waiting.
     package func restore() throws(Failure) {
         _ = CPosternSys.umask(self.umask)
+        _ = alarm(0)
         for index in 0..<3 {
             var limit = self.savedLimits[index]
             guard unsafe cpostern_setrlimit(Self.limits[index], &limit) == 0 else {

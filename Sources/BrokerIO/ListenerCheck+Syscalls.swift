@@ -115,7 +115,7 @@ package func isBindRefused() -> Bool {
         try Descriptor.socket(for: probe).bind(to: probe)
         return false
     } catch {
-        // (A kernel without IPv4 has no such socket.)
-        return error.errno == EACCES || error.errno == EAFNOSUPPORT
+        // (EPERM is a control group's refusal, as systemd's SocketBindDeny= has it; a kernel without IPv4 has no such socket.)
+        return error.errno == EACCES || error.errno == EPERM || error.errno == EAFNOSUPPORT
     }
 }

@@ -37,8 +37,12 @@ package struct FileError: Error {
     /// Writes what is wrong, and what to do about it.
     package func append<let size: Int>(to output: inout TextBuffer<size>) {
         guard self.code != .system else {
-            guard self.errno == ELOOP || self.errno == ENOTDIR else { return output.append(errno: self.errno) }
-            return output.append("a symbolic link or no folder; neither is followed here")
+            guard self.errno != ELOOP, self.errno != ENOTDIR else {
+                return output.append("a symbolic link or no folder; neither is followed here")
+            }
+            output.append(errno: self.errno)
+            if self.errno == EACCES { output.append("; make it readable: 0644, or 0640 and the group postern-bind") }
+            return
         }
         output.append(self.code.text)
         if self.code == .notRoots { output.append(": chown root") }

@@ -60,7 +60,8 @@ func runBinder(
     var status: Int32 = 0
     var waited: pid_t
     repeat { waited = unsafe waitpid(pid, &status, 0) } while waited < 0 && cpostern_errno() == EINTR
-    while readSome(output, into: &complaint) {}
+    // What a pipe holds, and no more: a child that the binder left behind may write for ever.
+    for _ in 0..<64 where !readSome(output, into: &complaint) { break }
     while complaint.last == UInt8(ascii: "\n") { complaint.removeLast() }
     let words = String(decoding: complaint, as: UTF8.self)
     guard process.rawValue >= 0 else { throw ListenerError(.system, "pidfd_open of the binder: a kernel before 5.3?") }

@@ -4,7 +4,7 @@ import Testing
 @Suite struct PermissionTests {
     /// Whether `text`'s first line lets the identity bind; "alice" is uid 1000, "mail" is gid 8, others are unknown.
     private func permits(_ text: String, uid: UInt32, gid: UInt32 = 100, groups: [UInt32] = []) throws -> Bool {
-        let bytes = Array(text.utf8)
+        let bytes = Array("\(text)\n".utf8)
         var parser = PolicyParser()
         let entry = try #require(try parser.next(in: bytes.span))
         var identity = Identity(uid: uid, gid: gid)

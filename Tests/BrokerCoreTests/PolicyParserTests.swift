@@ -66,15 +66,25 @@ extension TextBuffer {
             ("A.b_c-1 tcp 255.255.255.255:65535", "A.b_c-1 tcp 255.255.255.255:65535 4096 0 [] [] [] [] []"),
         ])
     func entry(text: String, expected: String) throws {
-        let found = try entries(text)
+        let found = try entries("\(text)\n")
         #expect(found == [expected])
     }
 
-    @Test("Blank lines and comments are no entries, and the last line end is optional")
+    @Test("Blank lines and comments are no entries, and need no line end")
     func blank() throws {
-        let found = try entries("\n# smtp tcp *:25\n   \t\n#\n a tcp *:1\nb tcp *:2")
+        let found = try entries("\n# smtp tcp *:25\n   \t\n#\n a tcp *:1\nb tcp *:2\n  # c")
         #expect(found.count == 2)
         #expect(firstError("") == nil)
+    }
+
+    @Test("A policy that is cut off gives nobody a right that the whole one does not: its last line is an error")
+    func cutOff() {
+        let text = "smtp tcp *:25 bind=postern-app,1001"
+        for length in 5...text.utf8.count {
+            #expect(firstError(String(text.prefix(length))) != nil)
+        }
+        #expect(firstError(text) == "1:36: the line end is missing: the file may be cut off here")
+        #expect(firstError("a tcp *:1 # c") == "1:14: the line end is missing: the file may be cut off here")
     }
 
     @Test(
@@ -175,21 +185,21 @@ extension TextBuffer {
 
     @Test("The same socket may stand under two names, and one name on two ports")
     func sharedSocket() {
-        #expect(firstError("a tcp *:1\nb tcp *:1\na tcp *:2\na udp *:1\na tcp *:1 device=x") == nil)
+        #expect(firstError("a tcp *:1\nb tcp *:1\na tcp *:2\na udp *:1\na tcp *:1 device=x\n") == nil)
     }
 
     @Test("A policy has 64 names, and not one more")
     func names() {
         let lines = (0..<64).map { "n\($0) tcp *:\($0 + 1)\n" }.joined()
-        #expect(firstError(lines + "n7 tcp *:100") == nil)
+        #expect(firstError(lines + "n7 tcp *:100\n") == nil)
         #expect(firstError(lines + "n64 tcp *:100") == #"65:1: "n64": more than 64 names"#)
-        #expect(firstError("\(String(repeating: "n", count: 63)) tcp *:1") == nil)
+        #expect(firstError("\(String(repeating: "n", count: 63)) tcp *:1\n") == nil)
         #expect(firstError("\(String(repeating: "n", count: 64)) tcp *:1")?.contains("a name is 1 to 63") == true)
     }
 
     @Test("A policy that is cut anywhere gives entries or an error, and never reads past its end")
     func truncation() {
-        let text = "smtp tcp [2001:db8::1]:25 backlog=9 v6only device=eth0 bind=a,@b,3 # c\nhttp udp *:80 reuseport=2"
+        let text = "smtp tcp [2001:db8::1]:25 backlog=9 v6only device=eth0 bind=a,@b,3 # c\nhttp udp *:80 reuseport=2\n"
         for length in 0...text.utf8.count {
             _ = firstError(String(decoding: Array(text.utf8.prefix(length)), as: UTF8.self))
         }

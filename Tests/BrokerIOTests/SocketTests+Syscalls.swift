@@ -142,7 +142,8 @@ func openDescriptors(of socket: Int32) -> Int {
     }
 }
 
-@Suite struct ListenerSocketTests {
+// (One at a time: `*` and 127.0.0.1 cannot both listen on one port.)
+@Suite(.serialized) struct ListenerSocketTests {
     @Test(
         "A socket that was bound for a spec passes its check, and no other's", arguments: ["127.0.0.1", "[::1]", "*"])
     func check(address: String) throws {
@@ -225,7 +226,8 @@ func openDescriptors(of socket: Int32) -> Int {
     }
 }
 
-@Suite struct DescriptorTests {
+// (One at a time: they look whether a number is free again.)
+@Suite(.serialized) struct DescriptorTests {
     @Test("A descriptor closes itself, and not once it was given up")
     func ownership() throws {
         // (High numbers: tests that run beside this one take the lowest.)

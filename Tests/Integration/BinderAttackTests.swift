@@ -273,11 +273,17 @@ struct BinderAttacks {
                 outcome.output == "69\n" && outcome.errors.contains("send on --fd: connection timed out"), "\(outcome)")
         }
 
+        @Test("A standard error that nobody reads does not keep it, with a port and a capability, for ever")
+        func stuck() throws {
+            let outcome = try World.attack("binder.py", "stuck")
+            #expect(outcome.output == "True 0\n\(-SIGALRM) 111\n", "\(outcome.errors)")
+        }
+
         @Test(
             "A soft limit is raised for the work and given back to COMMAND; a hard one that is too low is refused",
             arguments: [
-                (["NOFILE", "16", "-1"], "0\n16\n", ""), (["NOFILE", "4", "4"], "71\n", "below 128"),
-                (["NOFILE", "64", "64"], "71\n", "below 128"), (["CORE", "8192", "-1"], "0\n8\n", ""),
+                (["NOFILE", "16", "-1"], "0\n16\n", ""), (["NOFILE", "4", "4"], "71\n", "below 132"),
+                (["NOFILE", "131", "131"], "71\n", "below 132"), (["CORE", "8192", "-1"], "0\n8\n", ""),
                 (["FSIZE", "0", "0"], "0\n0\n", ""), (["CPU", "5", "5"], "0\n5\n", ""),
             ])
         func limits(arguments: [String], output: String, errors: String) throws {
@@ -285,6 +291,15 @@ struct BinderAttacks {
             let outcome = try World.attack("binder.py", source[0], source[1], source[2], source[3])
             #expect(outcome.output == output, "\(outcome.errors)")
             #expect(errors.isEmpty ? outcome.errors.isEmpty : outcome.errors.contains(errors))
+        }
+
+        @Test("The lowest hard limit of open files that is accepted is enough for the most listeners, either way")
+        func lowestLimit() throws {
+            let lines = (0..<8).map { "s\($0) tcp 127.0.0.1:\(100 + $0) reuseport=8 bind=postern\n" }
+            try World.write(policy: lines.joined())
+            defer { try? World.write(policy: BinderAttacks.policy) }
+            let outcome = try World.attack("binder.py", "lowest_limit")
+            #expect(outcome.output == "0\n0\n", "\(outcome.errors)")
         }
 
         @Test(

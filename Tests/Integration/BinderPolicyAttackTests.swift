@@ -25,6 +25,12 @@ extension BinderAttacks {
             try self.expectRefusal("postern-binder: /etc/postern/sockets.conf: no such file or directory")
         }
 
+        @Test("A policy that the caller may not read is refused, with what to do")
+        func unreadable() throws {
+            try self.root("/bin/chmod", "600", World.policyPath)
+            try self.expectRefusal("sockets.conf: permission denied; make it readable: 0644, or 0640 and the group")
+        }
+
         @Test("A policy that is not root's is refused")
         func owner() throws {
             try self.root("/bin/chown", "postern", World.policyPath)
@@ -98,6 +104,7 @@ extension BinderAttacks {
         @Test("While the policy is exchanged as fast as can be, only what it permits is ever bound")
         func exchange() throws {
             let good = "smtp tcp *:25 bind=postern\n"
+            try World.write(policy: good)
             let script = """
                 import os, threading, subprocess
                 binder = os.environ["POSTERN_BINDER"]
@@ -115,7 +122,7 @@ extension BinderAttacks {
                         "--", "/usr/bin/env", binder, name, "--", "true"], stderr=subprocess.DEVNULL)
                     seen.setdefault(name, set()).add(r.returncode)
                 stop = True; thread.join()
-                print(sorted(seen["other"]), seen["smtp"] <= {0, 78})
+                print(sorted(seen["other"]), {0} <= seen["smtp"] <= {0, 78})
                 """
             let outcome = try World.run(["/usr/bin/python3", "-I", "-c", script], as: .root)
             #expect(outcome.output == "[78] True\n", "\(outcome)")
@@ -126,6 +133,23 @@ extension BinderAttacks {
             try self.root("/bin/chmod", "666", "/etc/passwd")
             defer { try? self.root("/bin/chmod", "644", "/etc/passwd") }
             try self.expectRefusal("/etc/passwd or /etc/group: writable by others")
+        }
+
+        @Test("A password's age in /etc/passwd, behind a comma, is no uid")
+        func passwordAge() throws {
+            try self.root("/bin/sh", "-c", "echo 'aged:x,62525:62600:62600:a,62525:/:/bin/sh' >>/etc/passwd")
+            defer { try? self.root("/bin/sed", "-i", "/^aged:/d", "/etc/passwd") }
+            try World.write(policy: "smtp tcp *:25 bind=aged\n")
+            BinderAttacks.expectRefusal(
+                try World.bind("smtp", "--", "true"), 77, "\"smtp\": uid 62525 may not bind it")
+            let outcome = try World.bind("smtp", "--user", "aged", "--", "/usr/bin/id", "-u", user: .root)
+            #expect(outcome.output == "62600\n", "\(outcome.errors)")
+        }
+
+        @Test("A policy that was cut off gives nobody a right that the whole one does not")
+        func cutOff() throws {
+            try World.write(policy: "smtp tcp *:25 bind=postern")
+            try self.expectRefusal("/etc/postern/sockets.conf:1:27: the line end is missing")
         }
     }
 
@@ -145,6 +169,22 @@ extension BinderAttacks {
             #expect(outcome.output == "77\n")
             #expect(
                 outcome.errors.contains("permission denied; no_new_privs is set, so the kernel ignores"), "\(outcome)")
+        }
+
+        @Test("An address that cannot be bound as it stands says what it lacks")
+        func linkLocal() throws {
+            try World.write(policy: "smtp tcp [fe80::1]:25 bind=postern\n")
+            BinderAttacks.expectRefusal(
+                try World.bind("smtp", "--", "true"), 71, "invalid argument; a link-local address needs device=")
+        }
+
+        @Test("More supplementary groups than it can look at are refused, and the limit is said")
+        func manyGroups() throws {
+            let outcome = try self.script(
+                """
+                setpriv --reuid postern --regid postern --groups 62527,$(seq -s, 70000 70255) -- env $POSTERN_BINDER smtp -- true
+                """)
+            BinderAttacks.expectRefusal(outcome, 71, "getgroups (256 supplementary groups at most)")
         }
 
         @Test("A copy has lost the capability, and says so")
@@ -220,12 +260,32 @@ extension BinderAttacks {
                     .map { String($0.suffix(16)) }, "\(outcome)")
         }
 
-        @Test("In a user namespace of the caller's own it binds nothing and says why")
+        @Test("In a user namespace of the caller's own the policy is nobody's, and says so")
         func userNamespace() throws {
             let outcome = try self.script(
-                "user unshare --user --map-root-user $POSTERN_BINDER smtp --user postern -- true")
-            #expect(outcome.status != 0 && outcome.status != 126, "\(outcome)")
+                "user unshare --user --map-user=62525 --map-group=62525 $POSTERN_BINDER smtp -- true")
+            #expect(outcome.status == 78 && outcome.errors.contains("not owned by root"), "\(outcome)")
             #expect(try World.attack("binder.py", "free", "25").output == "25 111\n")
+        }
+
+        @Test("In a world of the caller's own, policy and all, it has a capability that binds nothing in the machine's")
+        func ownWorld() throws {
+            let inner = """
+                mount -t tmpfs -o mode=755 none /mnt && cd /mnt && mkdir -p etc/postern proc binder dev || exit 98
+                for d in usr bin sbin lib lib64; do
+                    if [ -L /$d ]; then cp -P /$d .; elif [ -d /$d ]; then mkdir $d && mount --rbind /$d $d; fi
+                done
+                mount --rbind /proc proc && mount --rbind /dev dev && mount --rbind "${POSTERN_BINDER%/*}" binder || exit 98
+                echo 'root:x:0:0::/:/bin/sh' >etc/passwd; echo 'postern:x:7:7::/:/bin/sh' >>etc/passwd
+                echo 'postern:x:7:' >etc/group; echo 'mine tcp *:443 bind=postern' >etc/postern/sockets.conf
+                chmod 755 . etc etc/postern; chmod 644 etc/passwd etc/group etc/postern/sockets.conf
+                exec chroot . /binder/postern-binder mine --user postern -- true
+                """
+            try World.write(inner, to: "\(World.folder)/own-world", mode: 0o644)
+            let outcome = try self.script("user unshare -Urm /bin/sh \(World.folder)/own-world")
+            #expect(
+                outcome.status == 77 && outcome.errors.contains("the network namespace belongs to another user"),
+                "\(outcome)")
         }
 
         @Test("As root, COMMAND has the user's uid, gid and groups, no capability, and an empty bounding set")
@@ -286,6 +346,12 @@ extension BinderAttacks {
             let bare = try self.script(
                 "setpriv --bounding-set -net_bind_service -- env $POSTERN_BINDER smtp --user postern -- true")
             #expect(bare.status == 77 && bare.errors.contains("root has no cap_net_bind_service"), "\(bare)")
+        }
+
+        @Test("Where a control group's filter refuses the proof of the drop, that is a refusal as good as the kernel's")
+        func filteredBind() throws {
+            let outcome = try World.attack("binder.py", "refused_bind", user: .root)
+            #expect(outcome.output == "0\n", "\(outcome.errors)")
         }
 
         @Test("Where every port is free to bind, the drop is still proved, and the binder works")

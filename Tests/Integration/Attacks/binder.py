@@ -179,6 +179,32 @@ def patience():
     report(spawn([BINDER, "smtp", "--fd", str(theirs.fileno())], keep=(theirs.fileno(),)))
 
 
+def stuck():
+    """Standard error is a full pipe, and the second of two ports is taken: it hangs with the first, until when?"""
+    def free():
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", 25))
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 2025))
+    taken.listen()
+    _, full = os.pipe()
+    os.set_blocking(full, False)
+    try:
+        while True:
+            os.write(full, b"x" * 4096)
+    except BlockingIOError:
+        os.set_blocking(full, True)
+    process = subprocess.Popen([BINDER, "smtp", "high", "--", "true"], stderr=full, stdin=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 5
+        while free() and time.monotonic() < deadline:
+            select.select([], [], [], 0.01)
+        print(process.poll() is None, free())
+        print(process.wait(timeout=25), free())
+    finally:
+        process.kill()
+
+
 def limit():
     """A resource limit, soft and hard, or soft only: NAME SOFT HARD (-1: as it is)."""
     which = getattr(resource, "RLIMIT_" + sys.argv[2])
@@ -188,6 +214,14 @@ def limit():
     name = sys.argv[2]
     code = f"ulimit -S{dict(NOFILE='n', CORE='c', STACK='s', FSIZE='f', CPU='t', AS='v')[name]}"
     report(spawn([BINDER, "smtp", "--", "/bin/bash", "-c", code], before))
+
+
+def lowest_limit():
+    """The most listeners with the fewest descriptors, for a COMMAND and for a peer."""
+    ours, theirs = pair()
+    for way in (["--", "true"], ["--fd", str(theirs.fileno())]):
+        report(spawn([BINDER] + [f"s{i}" for i in range(8)] + way, keep=(theirs.fileno(),),
+                     before=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (132, 132))))
 
 
 def fsize():
@@ -202,6 +236,18 @@ def fsize():
 
 def no_new_privs():
     report(spawn([BINDER, "smtp", "--", "true"], lambda: libc.prctl(38, 1, 0, 0, 0)))
+
+
+def refused_bind():
+    """As root: bind(2) of an IPv4 address gives EPERM, as a control group's filter may have it; an IPv6 one is free."""
+    machine, bind = {"x86_64": (0xC000003E, 49), "aarch64": (0xC00000B7, 200)}[os.uname().machine]
+    code = [(0x20, 0, 0, 4), (0x15, 0, 4, machine), (0x20, 0, 0, 0), (0x15, 0, 2, bind), (0x20, 0, 0, 32),
+            (0x15, 1, 0, 16), (0x06, 0, 0, 0x7FFF0000), (0x06, 0, 0, 0x00050001)]
+    def before():
+        filters = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *line) for line in code))
+        program = struct.pack("@HxxxxxxP", len(code), ctypes.addressof(filters))
+        assert libc.prctl(22, 2, program, 0, 0) == 0
+    report(spawn([BINDER, "smtp", "--user", "postern", "--", "true"], before))
 
 
 def listen_fds():
