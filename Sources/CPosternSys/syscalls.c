@@ -128,3 +128,7 @@ int cpostern_is_nosuid(const char *path) {
     struct statvfs filesystem;
     return !statvfs(path, &filesystem) && (filesystem.f_flag & ST_NOSUID);
 }
+
+char *cpostern_secure_getenv(const char *name) {
+    return secure_getenv(name);
+}

@@ -15,7 +15,7 @@ struct BinderOutcome: ~Copyable {
 extension Binder {
     /// Where the binder is: POSTERN_BINDER in the environment, or /usr/bin/postern-binder.
     static var defaultPath: String {
-        guard let path = unsafe getenv("POSTERN_BINDER") else { return "/usr/bin/postern-binder" }
+        guard let path = unsafe cpostern_secure_getenv("POSTERN_BINDER") else { return "/usr/bin/postern-binder" }
         return unsafe String(cString: path)
     }
 }

@@ -89,4 +89,7 @@ ssize_t cpostern_send(int fd, const void *bytes, size_t length, const int *fds, 
 
 // 1 if the path is on a file system that is mounted nosuid, 0 if not or not known.
 int cpostern_is_nosuid(const char *path);
+
+// secure_getenv(3): NULL in a set-id program, whose environment is its caller's.
+char *cpostern_secure_getenv(const char *name);
 #endif
