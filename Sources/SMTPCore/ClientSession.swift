@@ -16,14 +16,28 @@ public struct ServerExtensions: OptionSet, Hashable, Sendable {
     init(_ reply: SMTPReply) {
         var extensions: ServerExtensions = []
         for line in reply.lines.dropFirst() {
-            switch line.prefix(while: { $0 != " " && $0 != "=" }).uppercased() {
-            case "PIPELINING": extensions.insert(.pipelining)
-            case "SIZE": extensions.insert(.size)
-            case "8BITMIME": extensions.insert(.eightBitMIME)
-            default: break
+            if line.hasKeyword("PIPELINING") {
+                extensions.insert(.pipelining)
+            } else if line.hasKeyword("SIZE") {
+                extensions.insert(.size)
+            } else if line.hasKeyword("8BITMIME") {
+                extensions.insert(.eightBitMIME)
             }
         }
         self = extensions
+    }
+}
+
+extension String {
+    /// Whether the line begins with this EHLO keyword, in any case, and ends there or goes on with a parameter; some
+    /// servers write `AUTH=PLAIN` for `AUTH PLAIN`. `keyword` is in upper case.
+    fileprivate func hasKeyword(_ keyword: String) -> Bool {
+        var octets = self.utf8.makeIterator()
+        for expected in keyword.utf8 {
+            guard let octet = octets.next(), upperCased(octet) == expected else { return false }
+        }
+        guard let next = octets.next() else { return true }
+        return next == UInt8(ascii: " ") || next == UInt8(ascii: "=")
     }
 }
 

@@ -6,8 +6,8 @@ public struct ServerSessionConfiguration: Sendable {
     public var messageSize: UInt64 = 50 << 20
     /// The most recipients in a transaction; RFC 5321 section 4.5.3.1.8 asks for 100 at least.
     public var recipients = 1000
-    /// The most transactions on one connection.
-    public var transactions = 1000
+    /// The most transactions on one connection; a client that meets it has to connect anew.
+    public var transactions = Int.max
     /// After so many commands that could not be read the channel closes.
     public var errors = 10
 

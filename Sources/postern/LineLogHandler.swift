@@ -10,10 +10,9 @@ struct LineLogHandler: LogHandler {
     func log(event: LogEvent) {
         var line = Timestamp.now.description
         line += " \(event.level) \(event.message)"
-        for (key, value) in self.metadata.merging(event.metadata ?? [:], uniquingKeysWith: { $1 }).sorted(by: {
-            $0.key < $1.key
-        }) {
-            line += " \(key)=\(value)"
+        if !self.metadata.isEmpty || event.metadata?.isEmpty == false {
+            let metadata = self.metadata.merging(event.metadata ?? [:], uniquingKeysWith: { $1 })
+            for (key, value) in metadata.sorted(by: { $0.key < $1.key }) { line += " \(key)=\(value)" }
         }
         // One event is one line, whatever an error's text holds.
         if line.utf8.contains(where: { $0 < 0x20 }) {

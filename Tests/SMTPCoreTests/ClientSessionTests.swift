@@ -41,6 +41,16 @@ private func failure(_ code: ClientSessionError.Code, _ reply: SMTPReply) -> Cli
         #expect(session.extensions == [.pipelining, .size])
     }
 
+    static let announcements: [([String], ServerExtensions)] = [
+        (["PIPELINING"], .pipelining), (["pipelining x"], .pipelining), (["SIZE=1000"], .size),
+        (["Size 1000", "8bitmime"], [.size, .eightBitMIME]), (["PIPELININGS", "SIZ", "8BITMIMEX", ""], []),
+    ]
+
+    @Test("Extensions are known by their keywords alone", arguments: announcements)
+    func extensions(lines: [String], extensions: ServerExtensions) {
+        #expect(ready(lines).extensions == extensions)
+    }
+
     @Test("A server that knows no EHLO gets HELO")
     func hello() {
         var session = ClientSession(name: "relay.example")

@@ -73,7 +73,7 @@ extension RelayConfiguration {
         /// The commands of a session that are unknown, malformed or not served, before it is closed.
         package var errors = 10
         /// The transactions of a session; 0: no bound.
-        package var transactions = 1000
+        package var transactions = 0
 
         /// Makes the default limits.
         package init() {}

@@ -53,7 +53,9 @@ struct TransactionLog {
 
     /// `word key=value …`: composed here and not as metadata, which costs a dictionary a message.
     private func line(_ word: String, _ reply: SMTPReply?, _ backend: String?, _ client: String) -> String {
-        var line = "\(word) client=\(client) from=\(Self.value("<\(self.reversePath)>")) recipients=\(self.accepted)"
+        var line = word
+        line.reserveCapacity(256)
+        line += " client=\(client) from=\(Self.value("<\(self.reversePath)>")) recipients=\(self.accepted)"
         if self.refused > 0 { line += " recipients-refused=\(self.refused)" }
         if self.size > 0 { line += " size=\(self.size)" }
         if self.bareLineFeeds > 0 { line += " bare-lf=\(self.bareLineFeeds)" }
