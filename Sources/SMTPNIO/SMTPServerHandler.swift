@@ -4,7 +4,8 @@ package import SMTPCore
 /// Frames what an SMTP client sends, feeds ``ServerSession`` and does what it says.
 ///
 /// Replies to commands that arrived together leave together, and so do replies in front of one that waits for its
-/// delegate, unless that takes longer than a moment. While a message is received, reading stops where the delegate does not accept more.
+/// delegate, unless that takes longer than a moment. While a message is received, reading stops where the delegate does
+/// not accept more.
 package final class SMTPServerHandler: ChannelDuplexHandler, SweptSession {
     package typealias InboundIn = ByteBuffer
     package typealias OutboundIn = ByteBuffer
@@ -307,8 +308,12 @@ extension SMTPServerHandler {
         switch self.input {
         case .waiting:
             break  // the answer still goes out: the client may only have closed its sending side
-        case .commands, .overlongLine, .message, .oversizedMessage, .closed:
-            self.context?.close(promise: nil)
+        case .message, .oversizedMessage:
+            self.context?.close(promise: nil)  // no end will come
+        case .commands, .overlongLine, .closed:
+            self.input = .closed
+            self.renewDeadline()
+            self.closeBehindReplies()
         }
     }
 
@@ -393,29 +398,34 @@ extension SMTPServerHandler {
         self.perform(self.session.close(.shuttingDown))
     }
 
-    /// Sends what is held; the future is nil where nothing was.
-    @discardableResult
-    private func flush() -> EventLoopFuture<Void>? {
+    private func flush() {
         self.replyDeadline = nil
-        guard self.outgoing.readableBytes > 0, let context = self.context else { return nil }
+        guard self.outgoing.readableBytes > 0, let context = self.context else { return }
         let octets = self.outgoing
         self.outgoing = ByteBuffer()
-        return context.writeAndFlush(self.wrapOutboundOut(octets))
+        context.writeAndFlush(self.wrapOutboundOut(octets), promise: nil)
     }
 
     /// Closes behind the last reply. Where the client may still be sending, only the sending side is closed at first and
     /// what comes is thrown away: a close with unread input would reset the connection and lose the reply.
     private func closeAfterReply(isOrderly: Bool) {
-        let sent = self.flush()
+        self.flush()
         self.renewDeadline()
         if isOrderly, self.incoming.readableBytes == 0 {
-            // A client that is slow to read still gets what is in front of its 221.
-            guard let sent else { return self.context?.close(promise: nil) ?? () }
-            sent.assumeIsolated().whenComplete { _ in self.context?.close(promise: nil) }
+            self.closeBehindReplies()
         } else {
             self.incoming.clear()
             self.context?.close(mode: .output, promise: nil)
             if self.isReadHeld { self.resumeReading() }
+        }
+    }
+
+    /// Closes once every reply has left, which a client that is slow to read delays; the sweep bounds by how much.
+    private func closeBehindReplies() {
+        guard let context = self.context else { return }
+        // An empty write is done when all those before it are.
+        context.writeAndFlush(self.wrapOutboundOut(ByteBuffer())).assumeIsolated().whenComplete { _ in
+            self.context?.close(promise: nil)
         }
     }
 }
