@@ -213,7 +213,7 @@ private extension SocketAddress {
             let server = try await ScriptedServer(.sayAndClose(String(decoding: answer[..<end], as: UTF8.self)))
             let asker = try await Asker(port: server.port)
             let code = try await asker.code()
-            #expect(code == .closed || code == .malformed, "cut at \(end)")
+            #expect(code == .closed || code == .malformed, "cut at \(end): \(code.map { "\($0)" } ?? "a verdict")")
             #expect(try await eventually { try await asker.connectionCount == 0 })
             try await asker.shutDown()
             try await server.stop()
