@@ -18,6 +18,12 @@ let embedded: [SwiftSetting] =
         .unsafeFlags(["-no-allocations", "-Osize", "-Xfrontend", "-function-sections"]),
     ]
 
+let hardened: [LinkerSetting] = [
+    .unsafeFlags([
+        "-Xlinker", "-z", "-Xlinker", "now", "-Xlinker", "-z", "-Xlinker", "relro", "-Xlinker", "--gc-sections",
+    ])
+]
+
 // What stands on SwiftNIO is behind the trait `Relay`; who wants the binder or PosternClient alone fetches nothing.
 func relayOnly(_ name: String, _ package: String) -> Target.Dependency {
     .product(name: name, package: package, condition: .when(traits: ["Relay"]))
@@ -34,6 +40,8 @@ let package = Package(
     products: [
         .executable(name: "postern", targets: ["postern"]),
         .executable(name: "postern-binder", targets: ["postern-binder"]),
+        .executable(name: "postern-broker", targets: ["postern-broker"]),
+        .executable(name: "postern-exec", targets: ["postern-exec"]),
         .library(name: "PosternClient", targets: ["PosternClient"]),
         .library(name: "PosternNIO", targets: ["PosternNIO"]),
         .library(name: "SMTPCore", targets: ["SMTPCore"]),
@@ -56,16 +64,12 @@ let package = Package(
         .target(name: "BrokerCore", swiftSettings: strict),
         .target(name: "BrokerIO", dependencies: ["BrokerCore", "CPosternSys"], swiftSettings: strict),
         .executableTarget(
-            name: "postern-binder",
-            dependencies: ["CPosternSys", "CCap"],
-            swiftSettings: embedded,
-            linkerSettings: [
-                .unsafeFlags([
-                    "-Xlinker", "-z", "-Xlinker", "now", "-Xlinker", "-z", "-Xlinker", "relro", "-Xlinker",
-                    "--gc-sections",
-                ])
-            ]
-        ),
+            name: "postern-binder", dependencies: ["CPosternSys", "CCap"], swiftSettings: embedded,
+            linkerSettings: hardened),
+        .executableTarget(
+            name: "postern-broker", dependencies: ["CPosternSys"], swiftSettings: embedded, linkerSettings: hardened),
+        .executableTarget(
+            name: "postern-exec", dependencies: ["CPosternSys"], swiftSettings: embedded, linkerSettings: hardened),
         .target(
             name: "PosternClient", dependencies: ["BrokerCore", "BrokerIO", "CPosternSys"], swiftSettings: strict),
 

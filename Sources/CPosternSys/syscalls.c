@@ -18,6 +18,7 @@ int cpostern_fcntl(int fd, int command, long argument) { return fcntl(fd, comman
 int cpostern_prctl(int option, unsigned long a, unsigned long b) { return prctl(option, a, b, 0UL, 0UL); }
 int cpostern_get_name(void *name) { return prctl(PR_GET_NAME, name, 0UL, 0UL, 0UL); }
 int cpostern_bind(int fd, const void *address, socklen_t length) { return bind(fd, address, length); }
+int cpostern_connect(int fd, const void *address, socklen_t length) { return connect(fd, address, length); }
 int cpostern_getsockname(int fd, void *address, socklen_t *length) { return getsockname(fd, address, length); }
 
 int cpostern_pipe(int *ends) { return pipe2(ends, O_CLOEXEC); }

@@ -1,6 +1,7 @@
 import Foundation
 
-/// A network of one test's own, inside the world: loopback only, every port free, and an /etc/postern of its own.
+/// A network of one test's own, inside the world: loopback only, every port free, an /etc/postern and a /run/postern of
+/// its own.
 ///
 /// So tests run side by side, each with its port 25. It goes when the last reference does.
 final class TestNetwork: Sendable {
@@ -10,6 +11,7 @@ final class TestNetwork: Sendable {
     init(policy: String = "") throws {
         let program = """
             ip link set lo up && mount -t tmpfs -o mode=755 tmpfs /etc/postern \
+            && mount -t tmpfs -o mode=755,uid=62528,gid=62528 tmpfs /run/postern \
             && printf %s "$1" >/etc/postern/sockets.conf && echo made && exec sleep infinity
             """
         holder = try RunningProgram([

@@ -20,12 +20,7 @@ package struct Reply: Sendable {
         self.text.append("=")
         self.text.append(policy, entry.name)
         self.text.append(" ")
-        entry.appendSocket(to: &self.text, in: policy)
-        if entry.socket.isV6Only { self.text.append(" v6only") }
-        if entry.socket.device.count > 0 {
-            self.text.append(" device=")
-            self.text.append(entry.socket.device.storage.span, TextRange(0, entry.socket.device.count))
-        }
+        entry.appendSpec(to: &self.text, in: policy)
         self.text.append("\n")
         self.count += 1
     }

@@ -15,6 +15,16 @@ package struct PolicyEntry: Sendable {
         output.append(" ")
         output.append(text, self.address)
     }
+
+    /// Writes the socket as a spec of PB1, whose descriptor a client compares with it: `tcp [::]:25 v6only`.
+    package func appendSpec<let size: Int>(to output: inout TextBuffer<size>, in text: Span<UInt8>) {
+        self.appendSocket(to: &output, in: text)
+        if self.socket.isV6Only { output.append(" v6only") }
+        if self.socket.device.count > 0 {
+            output.append(" device=")
+            output.append(self.socket.device.storage.span, TextRange(0, self.socket.device.count))
+        }
+    }
 }
 
 extension PolicyEntry {

@@ -23,6 +23,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <time.h>
@@ -39,8 +40,9 @@ int cpostern_fcntl(int fd, int command, long argument);
 int cpostern_prctl(int option, unsigned long a, unsigned long b);
 // The process's name, 16 bytes with the NUL at most.
 int cpostern_get_name(void *name);
-// bind(2) and getsockname(2), whose address has a union's type in glibc.
+// bind(2), connect(2) and getsockname(2), whose address has a union's type in glibc.
 int cpostern_bind(int fd, const void *address, socklen_t length);
+int cpostern_connect(int fd, const void *address, socklen_t length);
 int cpostern_getsockname(int fd, void *address, socklen_t *length);
 // O_PATH of open(2), and calls that only _GNU_SOURCE declares: pipe2(2) with O_CLOEXEC, and those of the three ids.
 #define CPOSTERN_O_PATH 010000000
