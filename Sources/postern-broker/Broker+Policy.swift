@@ -44,7 +44,8 @@ extension Broker {
         for slot in 0..<64 where self.policy.slots & 1 << slot != 0 {
             let name = self.policy.name(slot)
             let isKept =
-                table.slots & 1 << slot != 0 && table.name(slot).isEqual(to: name.storage.span.extracting(first: name.count))
+                table.slots & 1 << slot != 0
+                && table.name(slot).isEqual(to: name.storage.span.extracting(first: name.count))
             if isKept { self.keepSockets(slot, table) } else { self.remove(slot) }
         }
         self.policy = table
@@ -63,13 +64,19 @@ extension Broker {
         self.addHolders(of: slot, to: &line)
         line.add("fds", self.letGo(slot))
         self.audit.write(line)
-        self.leases.forget(1 << slot)
-        for index in 0..<Leases.maxPeers where self.peers[index].socket.rawValue >= 0 && self.peers[index].pending == nil {
-            self.admission.setFixed(index, self.leases.names(of: index) != 0)
-        }
+        self.forgetLeases(slot)
         self.counters[slot] = Counters()
         self.counters[slot].idleSince = self.now
         self.manager.removeStored(name)
+    }
+
+    /// Ends every lease on the name in a slot; who holds and awaits nothing else makes room for others again.
+    mutating func forgetLeases(_ slot: Int) {
+        self.leases.forget(1 << slot)
+        for index in 0..<Leases.maxPeers
+        where self.peers[index].socket.rawValue >= 0 && self.peers[index].pending == nil {
+            self.admission.setFixed(index, self.leases.names(of: index) != 0)
+        }
     }
 
     /// Finds the new line of each socket of a name that stays; one whose line is gone is closed.

@@ -49,20 +49,12 @@ extension Broker {
         pending.deadline = self.now + request.wait
         self.order += 1
         pending.order = self.order
-        var sockets = 0
         for number in 0..<request.nameCount {
             guard let slot = self.permittedSlot(index, request, number, text, tag, .get, identity) else { return }
             pending.slots[number] = UInt8(slot)
             pending.names |= 1 << slot
-            sockets += self.policy.socketCount(slot)
         }
         pending.count = request.nameCount
-        guard sockets <= DescriptorList.capacity else {
-            return self.refuse(index, .tooBig, "more than 64 sockets at once", tag: tag)
-        }
-        guard self.unreadDescriptors(of: identity.uid) + sockets <= Self.maxUnread else {
-            return self.refuse(index, .tooMany, "this user has not read the grants that it was sent", tag: tag)
-        }
         self.peers[index].pending = pending
         self.attempt(index)
     }
@@ -97,11 +89,19 @@ extension Broker {
     /// Grants what a connection waits for, if that is possible now; refuses it if its time is over.
     mutating func attempt(_ index: Int) {
         guard let pending = self.peers[index].pending else { return }
+        // (Counted at each attempt: while it waited, a reload may have given the names more sockets.)
+        let sockets = self.socketCount(of: pending)
+        guard sockets <= DescriptorList.capacity else {
+            return self.refusePending(index, .tooBig, "more than 64 sockets at once")
+        }
         var incomplete: UInt64 = 0
         for slot in 0..<64 where pending.names & 1 << slot != 0 && !self.isComplete(slot) { incomplete |= 1 << slot }
         let obstacles = self.leases.obstacles(
             to: pending.names, exclusively: pending.isExclusive, peer: index, uid: self.peers[index].uid, now: self.now)
         guard incomplete | obstacles != 0 else {
+            guard self.unreadDescriptors(of: self.peers[index].uid) + sockets <= Self.maxUnread else {
+                return self.refusePending(index, .tooMany, "this user has not read the grants that it was sent")
+            }
             self.peers[index].pending = nil
             return self.grant(index, pending)
         }
@@ -114,6 +114,20 @@ extension Broker {
             incomplete != 0
                 ? "nothing is stored under it (postern-binder NAME --store)" : "another connection holds it",
             self.policy.name(slot), tag: pending.tag)
+    }
+
+    private mutating func refusePending(_ index: Int, _ code: ReplyCode, _ reason: StaticString) {
+        guard let pending = self.peers[index].pending else { return }
+        self.peers[index].pending = nil
+        self.admission.setFixed(index, self.leases.names(of: index) != 0)
+        self.refuse(index, code, reason, tag: pending.tag)
+    }
+
+    /// How many sockets a request is for.
+    private func socketCount(of pending: Pending) -> Int {
+        var count = 0
+        for number in 0..<pending.count { count += self.policy.socketCount(Int(pending.slots[number])) }
+        return count
     }
 
     /// Tries whatever waits, first come first served.
@@ -139,9 +153,7 @@ extension Broker {
         var numbers = InlineArray<64, Int32>(repeating: -1)
         var count = 0
         self.beginReply(.ok, pending.tag)
-        var sockets = 0
-        for number in 0..<pending.count { sockets += self.policy.socketCount(Int(pending.slots[number])) }
-        self.reply.append("fds", decimal: sockets)
+        self.reply.append("fds", decimal: self.socketCount(of: pending))
         for number in 0..<pending.count {
             let slot = Int(pending.slots[number])
             let name = self.policy.name(slot)
@@ -163,7 +175,8 @@ extension Broker {
         let wasExclusive = self.leases.exclusive
         self.leases.grant(pending.names, exclusively: pending.isExclusive, to: index, now: self.now)
         self.admission.setFixed(index, true)
-        self.peers[index].unreadDescriptors = count
+        // (Until all that was sent here is known to have been read, each grant counts.)
+        self.peers[index].unreadDescriptors += count
         var line = self.auditLine("get", index)
         self.addNames(pending.names, to: &line)
         line.add("mode", pending.isExclusive ? "exclusive" : "shared")
@@ -177,7 +190,7 @@ extension Broker {
     /// A grant that the kernel would not carry: ETOOMANYREFS where too many descriptors are on their way.
     private mutating func grantFailed(_ index: Int, _ pending: Pending, _ error: Int32) {
         guard self.peers[index].socket.rawValue >= 0 else { return }
-        self.peers[index].unreadDescriptors = 0
+        self.peers[index].unreadDescriptors -= self.socketCount(of: pending)
         self.leasesEnded(self.leases.release(pending.names, of: index))
         self.admission.setFixed(index, self.leases.names(of: index) != 0)
         self.beginReply(.internal, pending.tag)
@@ -321,7 +334,7 @@ extension Broker {
             return self.refuse(index, .missing, "nothing is stored under it", name, tag: tag)
         }
         self.manager.removeStored(name)
-        self.leases.forget(1 << slot)
+        self.forgetLeases(slot)
         self.leasesEnded(1 << slot)
         var line = self.auditLine("drop", index)
         line.add("name") { $0.append(name) }
