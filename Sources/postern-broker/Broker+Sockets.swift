@@ -284,7 +284,7 @@ extension Broker {
             self.counters[slot].isWarned = true
             self.report("nobody-holds", self.policy.name(slot))
         }
-        if self.leases.isKeeping(now: self.now) { self.isRetryDue = true }
+        if self.leases.endKeeping(now: self.now) { self.isRetryDue = true }
         self.reportStatus()
     }
 

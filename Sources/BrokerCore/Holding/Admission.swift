@@ -65,7 +65,9 @@ package struct Admission: Sendable {
     /// How many connections a uid has.
     package func count(of uid: UInt32) -> Int {
         var count = 0
-        for index in 0..<Leases.maxPeers where self.places[index].isTaken && self.places[index].uid == uid { count += 1 }
+        for index in 0..<Leases.maxPeers where self.places[index].isTaken && self.places[index].uid == uid {
+            count += 1
+        }
         return count
     }
 
