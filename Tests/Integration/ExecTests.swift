@@ -172,6 +172,7 @@ struct ExecTests {
                 ("lacking", "71", "a name is without a descriptor"), ("cut", "71", "cut off"),
                 ("too-many", "71", "cut off"),
                 ("refusal-with-descriptor", "71", "another number of descriptors"), ("binary", "71", "not a PB1 reply"),
+                ("long-spec", "71", "a spec is tcp or udp"), ("long-reason", "77", "denied: xxxxx"),
                 ("text", "71", "not a PB1 reply"), ("empty", "69", "closed the connection"),
                 ("closes", "69", "closed the connection"), ("silent", "69", "wait for the reply: connection timed out"),
             ])
@@ -356,7 +357,7 @@ struct ExecTests {
             for (command, status, message) in [
                 ("/nonexistent", "69", "exec \"/nonexistent\": no such file"),
                 ("/etc/passwd", "77", "exec \"/etc/passwd\":"),
-                ("no-such-command", "69", "exec \"no-such-command\""), ("false", "1", ""),
+                ("no-such-command", "69", "exec \"no-such-command\""), ("false", "1", "1"),
             ] {
                 let text = try ExecWorld.attack("command", command)
                 #expect(text.hasPrefix(status) && text.contains(message), "\(text)")

@@ -70,6 +70,7 @@ def report(result, *paths):
     """Status, output and errors; each path as its place's word."""
     print(result[0])
     errors = result[2]
+    assert errors == "" or errors.endswith("\n"), errors
     for path, word in [(os.environ["POSTERN_BINDER"], "BINDER")] + list(paths):
         errors = errors.replace(path, word)
     print(result[1] + errors, end="")
@@ -206,6 +207,8 @@ def hostile():
         "empty": (b"", [good]),
         "text": (b"hello\n", []),
         "lacking": (line, [good]),
+        "long-spec": (b"PB1 200 OK exec\nfds=1\nfd.0=a " + b"x" * 9000, [good]),
+        "long-reason": (b"PB1 403 DENIED exec\ntext=" + b"x" * 9000, []),
         "closes": None,
     }
     way = sys.argv[2]
