@@ -36,9 +36,10 @@ func runBinder(
     let ours = Descriptor(owning: ends[0])
     let theirs = Descriptor(owning: ends[1])
     let pid = try spawnBinder(options, arguments, wanted, socket: theirs.rawValue)
-    // Its end is the child's alone now: that the child is gone must show.
+    // Open up to here, for the child to be given it.
     _ = consume theirs
     let process = Descriptor(owning: cpostern_pidfd_open(pid))
+    let failure = SystemError("pidfd_open")
     let isDone = process.rawValue >= 0 && waitForInput(process, milliseconds)
     if !isDone {
         // By its descriptor where there is one: the number could be another process's by now.
@@ -47,6 +48,7 @@ func runBinder(
     var status: Int32 = 0
     var waited: pid_t
     repeat { waited = unsafe waitpid(pid, &status, 0) } while waited < 0 && cpostern_errno() == EINTR
+    guard process.rawValue >= 0 else { throw failure }
     guard isDone else { throw SystemError("wait for its end, killed after 10 s", errno: ETIMEDOUT) }
     return BinderOutcome(socket: ours, exitStatus: waited == pid ? cpostern_exit_status(status) : nil)
 }

@@ -161,6 +161,13 @@ def mixed():
     report(result)
 
 
+def gaps():
+    """auto: what LISTEN_FDS has under other names leaves low numbers free, which the connection then gets."""
+    made = Broker(granting(("a", 2001, listener(2001))))
+    given = [("x", listener(2010 + i)) for i in range(4)] + [("b", listener(2002)), ("b", listener(2003))]
+    report(launch(["a", "b", "--"] + show, given, made.environment()))
+
+
 def refused():
     """A broker that answers with a code and a text: FROM CODE TEXT [ARG…]."""
     source, code, text = sys.argv[2:5]
