@@ -58,11 +58,3 @@ func brokerPath() -> TextBuffer<128> {
     if path.count == 0 { path.append(BrokerConnection.defaultPath) }
     return path
 }
-
-private func setVariable<let size: Int>(_ name: StaticString, _ value: TextBuffer<size>) throws(SystemError) {
-    let result = unsafe value.storage.span.withUnsafeBytes { bytes in
-        guard let value = unsafe bytes.assumingMemoryBound(to: CChar.self).baseAddress else { return Int32(-1) }
-        return unsafe setenv(name.cString, value, 1)
-    }
-    guard result == 0 else { throw SystemError("setenv") }
-}

@@ -98,6 +98,7 @@ extension Obtained {
             let isAbsent = error.errno == ENOENT || error.errno == ETIMEDOUT
             throw self.failure(error.errno == EACCES ? .permission : isAbsent ? .unavailable : .system, path) {
                 $0.append(error)
+                if error.errno == ETIMEDOUT { $0.append("; it was killed") }
                 if error.errno == ENOENT { $0.append("; install it, or say where it is (POSTERN_BINDER)") }
                 if error.errno == EACCES { $0.append("; is this user in the group postern-bind?") }
                 absence?.append(to: &$0)
