@@ -16,7 +16,6 @@ const char *cpostern_error_text(int error) {
 int cpostern_openat(int folder, const char *path, int flags) { return openat(folder, path, flags); }
 int cpostern_fcntl(int fd, int command, long argument) { return fcntl(fd, command, argument); }
 int cpostern_prctl(int option, unsigned long a, unsigned long b) { return prctl(option, a, b, 0UL, 0UL); }
-long cpostern_syscall(long number, long a, long b, long c, long d) { return syscall(number, a, b, c, d); }
 int cpostern_get_name(void *name) { return prctl(PR_GET_NAME, name, 0UL, 0UL, 0UL); }
 int cpostern_bind(int fd, const void *address, socklen_t length) { return bind(fd, address, length); }
 int cpostern_connect(int fd, const void *address, socklen_t length) { return connect(fd, address, length); }

@@ -39,11 +39,10 @@ int cpostern_errno(void);
 // What the error means, in English whatever the locale; static.
 const char *cpostern_error_text(int error);
 
-// open(2), openat(2), fcntl(2), prctl(2) and syscall(2), which are variadic.
+// open(2), openat(2), fcntl(2) and prctl(2), which are variadic.
 int cpostern_openat(int folder, const char *path, int flags);
 int cpostern_fcntl(int fd, int command, long argument);
 int cpostern_prctl(int option, unsigned long a, unsigned long b);
-long cpostern_syscall(long number, long a, long b, long c, long d);
 // The process's name, 16 bytes with the NUL at most.
 int cpostern_get_name(void *name);
 // bind(2), connect(2) and getsockname(2), whose address has a union's type in glibc.

@@ -47,7 +47,7 @@ package struct KernelFeatures: Equatable, Sendable {
             // Without a filter to read: EFAULT where filters are known, EINVAL where they are not.
             hasSeccomp: cpostern_prctl(PR_SET_SECCOMP, 2, 0) < 0 && cpostern_errno() == EFAULT,
             // (landlock_create_ruleset is 444 everywhere; 1 is LANDLOCK_CREATE_RULESET_VERSION.)
-            landlock: max(0, cpostern_syscall(444, 0, 0, 1, 0)),
+            landlock: max(0, cpostern_syscall(444, 0, 0, 1, 0, 0)),
             hasPidfdInode: cpostern_own_pidfd_inode() != 0,
             hasPassRights: self.hasOption(83),
             // (No descriptor has this number.)
