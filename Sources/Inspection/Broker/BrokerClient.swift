@@ -36,8 +36,8 @@ package struct BrokerClient: ~Copyable {
         return bytes.span.isName(TextRange(0, bytes.count))
     }
 
-    /// The connection's descriptor, which the client goes on owning.
-    package var rawValue: Int32 { self.connection.rawValue }
+    /// Who listens on the broker's socket: the effective uid of who called listen(2); nil if the kernel does not say.
+    package var peerUID: UInt32? { try? self.connection.peerUser() }
 
     /// Every socket that the caller may list; follows `next=`, ``maxPages`` pages at most.
     package borrowing func list() throws(BrokerFailure) -> BrokerListing {

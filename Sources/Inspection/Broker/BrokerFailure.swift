@@ -31,7 +31,7 @@ package struct BrokerFailure: Error, Equatable, Sendable {
         let words = "the broker refuses (\(reply.code)): \(reason)"
         let (advice, status): (String, UInt8) =
             switch reply.code {
-            case 403: ("/etc/postern/sockets.conf says who may (get= store= drop= list=)", 77)
+            case 403: ("/etc/postern/sockets.conf says who may", 77)
             case 404: ("postern sockets list shows what the broker has; postern-binder NAME --store gives it more", 69)
             case 409:
                 (

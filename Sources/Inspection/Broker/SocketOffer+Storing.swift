@@ -29,6 +29,7 @@ extension SocketOffer {
     package static func store(
         _ offers: [SocketOffer], as name: String, isReplacing: Bool, with client: borrowing BrokerClient
     ) throws(BrokerFailure) -> (stored: Int, isConfirmed: Bool) {
+        try self.checkPeer(of: client, name)
         var total = (stored: 0, isConfirmed: true)
         for offer in offers {
             do throws(BrokerFailure) {
@@ -41,6 +42,19 @@ extension SocketOffer {
             }
         }
         return total
+    }
+
+    /// A false broker would have the port: who listens has to be root (systemd made the socket), postern-broker, or the
+    /// caller itself.
+    private static func checkPeer(of client: borrowing BrokerClient, _ name: String) throws(BrokerFailure) {
+        let user = Array("postern-broker".utf8)
+        let broker = (try? Accounts.number(of: .user(TextRange(0, user.count)), in: user.span)) ?? nil
+        let caller = (try? Accounts.callerIdentity())?.uid
+        guard let uid = client.peerUID, uid == 0 || uid == broker || uid == caller else {
+            throw BrokerFailure(
+                "store \"\(name)\"", "the broker's socket is neither root's nor postern-broker's",
+                advice: "it may be a false broker: postern doctor says more", status: 77)
+        }
     }
 
     private func store(
@@ -58,7 +72,7 @@ extension SocketOffer {
                 return try client.store(name, spec: spec, list, isReplacing: isReplacing)
             } catch {
                 // A line that reads another way may still be there.
-                guard error.code == 415 || error.code == 404 else { throw error }
+                guard error.code == 415 else { throw error }
                 mismatch = mismatch ?? error
             }
         }

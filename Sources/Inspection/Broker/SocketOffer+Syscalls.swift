@@ -74,11 +74,11 @@ package struct SocketOffer: Equatable, Sendable {
         }
         guard result == 0 else { throw .device }
         let end = device.span.firstOffset(of: 0, in: TextRange(0, 16))
-        let suffix =
-            (bound.host.family == .ipv6 && isWildcard && isV6Only ? " v6only" : "")
-            + (end > 0 ? " device=" + String(device.span, TextRange(0, end)) : "")
-        let spelled = "\(word) \(bound.host.text):\(bound.port)\(suffix)"
-        guard isWildcard, !isV6Only else { return [spelled] }
-        return ["\(word) *:\(bound.port)\(suffix)", spelled]
+        let suffix = end > 0 ? " device=" + String(device.span, TextRange(0, end)) : ""
+        let spelled = "\(word) \(bound.host.text):\(bound.port)"
+        if isWildcard, !isV6Only { return ["\(word) *:\(bound.port)\(suffix)", spelled + suffix] }
+        guard bound.host.family == .ipv6 else { return [spelled + suffix] }
+        // (For one address the kernel turns IPV6_V6ONLY on by itself, so that the line may have the word or not.)
+        return isWildcard ? [spelled + " v6only" + suffix] : [spelled + suffix, spelled + " v6only" + suffix]
     }
 }

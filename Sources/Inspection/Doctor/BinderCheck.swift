@@ -92,7 +92,7 @@ package enum BinderCheck {
             bit = 0o001
         }
         if status.mode & bit != 0 { return .ok(.binder, "start", "\(patient.text) may start it") }
-        if facts.isListedInGroup, facts.group == .success(status.gid) {
+        if facts.isListedInGroup, facts.group == .success(status.gid), !identity.isMember(of: status.gid) {
             return .problem(
                 .binder, "start", "\(patient.text) is in the group postern-bind, but this process is not yet",
                 "log in again, or start the service again", status: 77)

@@ -56,6 +56,14 @@ package enum BrokerCheck {
         return Set(sockets.map(\.name)).subtracting(sockets.filter(\.missing).map(\.name))
     }
 
+    /// The names of which the broker, which answers, does not say whether it has them.
+    package static func unlisted(_ facts: BrokerFacts, of accesses: [Access]) -> Set<String> {
+        guard case .success(let answer)? = facts.answer else { return [] }
+        let wanted = Set(accesses.filter { $0.rights.contains(.get) }.map(\.name))
+        guard case .success(let sockets) = answer.sockets else { return wanted }
+        return wanted.subtracting(sockets.map(\.name))
+    }
+
     /// Judges the facts; where `isNeeded` is false its absence is a note.
     package static func findings(_ facts: BrokerFacts, of accesses: [Access], isNeeded: Bool) -> [Finding] {
         switch facts.socket {
@@ -129,11 +137,7 @@ package enum BrokerCheck {
         switch answer.sockets {
         case .success(let found): sockets = found
         case .failure(let failure):
-            return wanted.map {
-                .unknown(
-                    .broker, $0.name, "whether the broker has it: \(failure.cause)",
-                    "list= in the policy lets a user see it")
-            }
+            return wanted.map { .unknown(.broker, $0.name, "whether the broker has it: \(failure.cause)") }
         }
         return wanted.map { access in
             let own = sockets.filter { $0.name == access.name }
@@ -152,7 +156,7 @@ package enum BrokerCheck {
                 ).unless(access.needsBroker)
             }
             let leases = own.map(\.leases).max() ?? 0
-            return .ok(.broker, access.name, "held, \(leases) leases")
+            return .ok(.broker, access.name, "held; leases \(leases)")
         }
     }
 }

@@ -55,7 +55,10 @@ package enum Doctor {
                 + BinderCheck.findings(binder, patient: patient, isNeeded: policy.needsBinder)
                 + ProcessCheck.findings(process, isNeeded: policy.needsBinder)
                 + PortCheck.findings(
-                    ports, of: concerned, patient: patient, heldByBroker: BrokerCheck.held(broker))
+                    ports, of: concerned, patient: patient,
+                    broker: .init(
+                        held: BrokerCheck.held(broker), unlisted: BrokerCheck.unlisted(broker, of: concerned),
+                        uid: broker.brokerUID))
                 + BrokerCheck.findings(broker, of: concerned, isNeeded: policy.needsBroker)
                 + KernelCheck.findings(KernelFeatures.probe()))
     }

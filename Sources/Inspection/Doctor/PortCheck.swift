@@ -46,9 +46,26 @@ package enum PortCheck {
         }
     }
 
-    /// Judges the facts. `held` are the names that the broker is known to have.
+    /// What the broker has to do with the ports.
+    package struct BrokerView: Sendable {
+        /// The names that it says it has.
+        package var held: Set<String>
+        /// The names that the patient may have from it, and of which it does not say whether it has them.
+        package var unlisted: Set<String>
+        /// Its uid.
+        package var uid: UInt32?
+
+        /// Makes a view.
+        package init(held: Set<String> = [], unlisted: Set<String> = [], uid: UInt32? = nil) {
+            self.held = held
+            self.unlisted = unlisted
+            self.uid = uid
+        }
+    }
+
+    /// Judges the facts.
     package static func findings(
-        _ facts: PortFacts, of accesses: [Access], patient: Patient, heldByBroker held: Set<String>
+        _ facts: PortFacts, of accesses: [Access], patient: Patient, broker: BrokerView
     ) -> [Finding] {
         guard !accesses.isEmpty else { return [] }
         var findings: [Finding] = []
@@ -62,7 +79,7 @@ package enum PortCheck {
                     findings.append(
                         others.isEmpty
                             ? .ok(.ports, "\(access.name) \(socket.text)", "free")
-                            : self.taken(access, socket, others, facts, patient, held.contains(access.name)))
+                            : self.taken(access, socket, others, facts, patient, broker))
                 }
             }
         }
@@ -71,20 +88,31 @@ package enum PortCheck {
 
     private static func taken(
         _ access: Access, _ socket: Access.Socket, _ others: [BoundSocket], _ facts: PortFacts, _ patient: Patient,
-        _ isHeldByBroker: Bool
+        _ broker: BrokerView
     ) -> Finding {
         let what = "\(access.name) \(socket.text)"
         let holders = others.flatMap { facts.holders[$0.inode] ?? [] }
         var names: [String] = []
         for holder in holders where !names.contains(holder.text) && names.count < 4 { names.append(holder.text) }
-        // A name can be anybody's: what tells the broker is that the broker says so.
-        if isHeldByBroker {
-            return .ok(.ports, what, "held by the broker" + (names.isEmpty ? "" : ": \(names.joined(separator: ", "))"))
+        // A program's name can be anybody's: what tells the broker is that it says so, or its uid.
+        let isBrokers = !holders.isEmpty && broker.uid != nil && holders.allSatisfy { $0.uid == broker.uid }
+        if broker.held.contains(access.name) || isBrokers {
+            let text = "held by the broker" + (names.isEmpty ? "" : ": \(names.joined(separator: ", "))")
+            if patient.isRoot || !access.rights.isDisjoint(with: [.get, .store]) { return .ok(.ports, what, text) }
+            return .problem(
+                .ports, what, "\(text), and \(patient.text) may not get it there",
+                "add get=\(patient.word) to each of the name's lines, or have it dropped: postern sockets drop \(access.name)",
+                status: 69)
         }
         let filter = "sport = :\(socket.spec.port)"
         let (addresses, isCertain) = self.describe(others, socket)
         guard !names.isEmpty else {
             let uids = Set(others.map(\.uid)).sorted().map { "uid \($0)" }.joined(separator: ", ")
+            if broker.unlisted.contains(access.name) {
+                return .note(
+                    .ports, what, "taken\(addresses) by a socket that \(uids) made, maybe the broker's",
+                    "list= in the policy would tell; as root: ss -lnp '\(filter)'")
+            }
             return self.verdict(
                 what, "taken\(addresses) by a socket that \(uids) made, of a process that cannot be seen from here",
                 "as root: ss -lnp '\(filter)'", isCertain: isCertain)

@@ -31,8 +31,8 @@ import Testing
 
                 gets 12, denied 1, stores 1, heals 0, holders 2
 
-                 PID  USER      MODE        FOR
-                4711  www-data  shared     81 s
+                 PID  USER      MODE         FOR
+                4711  www-data  shared      81 s
                    7  1001      exclusive  40 ms
 
                 """)

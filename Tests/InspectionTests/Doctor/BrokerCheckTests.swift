@@ -38,7 +38,7 @@ import Testing
             try self.findings() == [
                 .ok(.broker, "/run/postern", "0755, uid 5"),
                 .ok(.broker, Self.path, "answers HELLO; generation 9f1c07a2b35d4e68, features wait store"),
-                .ok(.broker, "smtp", "held, 1 leases"),
+                .ok(.broker, "smtp", "held; leases 1"),
             ])
         #expect(BrokerCheck.held(Self.facts()) == ["smtp"])
     }
@@ -108,5 +108,21 @@ import Testing
             $0.answer = .success(answer)
         }
         #expect(denied.last?.verdict == .note)
+    }
+
+    @Test("A name that may be got and is not listed may be held all the same, if the broker answers")
+    func unlisted() throws {
+        func unlisted(_ rights: Set<Right>, _ answer: Result<BrokerAnswer, BrokerFailure>?) throws -> Set<String> {
+            BrokerCheck.unlisted(Self.facts { $0.answer = answer }, of: [try Self.access(rights)])
+        }
+        let failure = BrokerFailure("list", "refused", status: 77)
+        var denied = Self.answer([])
+        denied.sockets = .failure(failure)
+        #expect(try unlisted([.get], .success(denied)) == ["smtp"])
+        #expect(try unlisted([.get], .success(Self.answer(["http tcp *:80 leases=0 queue=0"]))) == ["smtp"])
+        #expect(try unlisted([.get], .success(Self.answer(["smtp tcp *:25 leases=0 queue=0 missing"]))).isEmpty)
+        #expect(try unlisted([.bind], .success(denied)).isEmpty)
+        #expect(try unlisted([.get], .failure(failure)).isEmpty)
+        #expect(try unlisted([.get], nil).isEmpty)
     }
 }

@@ -5,11 +5,11 @@ import Testing
 @Suite struct PortCheckTests {
     private static let patient = Patient(Identity(uid: 7, gid: 7), name: "postern", isInBindGroup: true)
 
-    private static func access(_ spec: String, backlog: Int32 = 4096) throws -> Access {
+    private static func access(_ spec: String, backlog: Int32 = 4096, rights: Set<Right> = [.bind]) throws -> Access {
         let bytes = Array(spec.utf8)
         var socket = try SocketSpec(wireAt: TextRange(0, bytes.count), in: bytes.span)
         socket.backlog = backlog
-        return Access("smtp", [.init(spec, socket)], [.bind])
+        return Access("smtp", [.init(spec, socket)], rights)
     }
 
     private static func listener(
@@ -20,11 +20,12 @@ import Testing
 
     private func finding(
         _ sockets: [BoundSocket], _ holders: [UInt64: [Holder]] = [:], _ spec: String = "tcp 0.0.0.0:25",
-        held: Set<String> = []
+        rights: Set<Right> = [.bind],
+        broker: PortCheck.BrokerView = .init()
     ) throws -> Finding {
         let findings = PortCheck.findings(
             PortFacts(sockets: .success(sockets), holders: holders, somaxconn: .success(4096)),
-            of: [try Self.access(spec)], patient: Self.patient, heldByBroker: held)
+            of: [try Self.access(spec, rights: rights)], patient: Self.patient, broker: broker)
         #expect(findings.count == 2)
         return findings[0]
     }
@@ -60,12 +61,38 @@ import Testing
         #expect(dual.finding.hasSuffix("unless that is IPV6_V6ONLY or of another device"))
     }
 
-    @Test("What the broker says that it has is ok; what is called postern-broker and is not, is a problem")
+    @Test(
+        "What the broker says that it has, or what its uid holds, is ok for whom it serves, and not for whom it does not"
+    )
     func broker() throws {
-        let holders: [UInt64: [Holder]] = [1: [.init(pid: 9, program: "postern-broker", uid: 5)]]
-        #expect(try self.finding([Self.listener()], holders, held: ["smtp"]).verdict == .ok)
-        #expect(try self.finding([Self.listener()], held: ["smtp"]).finding == "held by the broker")
-        #expect(try self.finding([Self.listener()], holders, held: ["http"]).verdict == .problem)
+        let own: [UInt64: [Holder]] = [1: [.init(pid: 9, program: "postern-broker", uid: 5)]]
+        for view in [PortCheck.BrokerView(held: ["smtp"]), .init(held: ["smtp"], uid: 5), .init(uid: 5)] {
+            #expect(
+                try self.finding([Self.listener()], own, rights: [.get], broker: view)
+                    == .ok(.ports, "smtp tcp 0.0.0.0:25", "held by the broker: postern-broker (pid 9, uid 5)"))
+            #expect(try self.finding([Self.listener()], own, rights: [.store, .bind], broker: view).verdict == .ok)
+            #expect(try self.finding([Self.listener()], own, rights: [.bind], broker: view).status == 69)
+        }
+        let held = PortCheck.BrokerView(held: ["smtp"])
+        #expect(try self.finding([Self.listener()], rights: [.get], broker: held).finding == "held by the broker")
+    }
+
+    @Test("What is called postern-broker and is not the broker's uid is a problem")
+    func falseBroker() throws {
+        let holders: [UInt64: [Holder]] = [1: [.init(pid: 9, program: "postern-broker", uid: 6)]]
+        for view in [PortCheck.BrokerView(), .init(held: ["http"], uid: 5), .init(unlisted: ["smtp"], uid: 5)] {
+            #expect(try self.finding([Self.listener()], holders, rights: [.get], broker: view).status == 69)
+        }
+    }
+
+    @Test("What may be the broker's is a note, unless somebody else is seen to have it")
+    func maybe() throws {
+        let unseen = try self.finding([Self.listener(uid: 33)], broker: .init(unlisted: ["smtp"]))
+        #expect(unseen.verdict == .note)
+        #expect(unseen.finding == "taken by a socket that uid 33 made, maybe the broker's")
+        let seen = try self.finding(
+            [Self.listener()], [1: [.init(pid: 1, program: "x", uid: 0)]], broker: .init(unlisted: ["smtp"]))
+        #expect(seen.verdict == .problem)
     }
 
     @Test("The user's own process is a note")
@@ -82,7 +109,7 @@ import Testing
             PortCheck.findings(
                 PortFacts(sockets: .success([]), holders: [:], somaxconn: limit),
                 of: try backlogs.map { try Self.access("tcp *:25", backlog: $0) }, patient: Self.patient,
-                heldByBroker: []
+                broker: .init()
             ).last
         }
         #expect(try finding([128, 4096], .success(4096))?.verdict == .ok)
@@ -90,7 +117,7 @@ import Testing
         #expect(try finding([1], .failure(Unreadable(errno: 13)))?.finding == "cannot tell: permission denied")
         let udp = PortCheck.findings(
             PortFacts(sockets: .success([]), holders: [:], somaxconn: .success(1)), of: [try Self.access("udp *:53")],
-            patient: Self.patient, heldByBroker: [])
+            patient: Self.patient, broker: .init())
         #expect(udp.count == 1)
     }
 
@@ -98,9 +125,9 @@ import Testing
     func blind() throws {
         let facts = PortFacts(sockets: .failure(Unreadable(errno: 2)), holders: [:], somaxconn: .success(4096))
         let findings = PortCheck.findings(
-            facts, of: [try Self.access("tcp *:25")], patient: Self.patient, heldByBroker: [])
+            facts, of: [try Self.access("tcp *:25")], patient: Self.patient, broker: .init())
         #expect(findings.map(\.verdict) == [.note, .ok])
-        #expect(PortCheck.findings(facts, of: [], patient: Self.patient, heldByBroker: []).isEmpty)
+        #expect(PortCheck.findings(facts, of: [], patient: Self.patient, broker: .init()).isEmpty)
     }
 
     @Test("Only sockets that are in somebody's way are looked for")
