@@ -28,7 +28,7 @@ extension Broker {
     /// Puts a socket into its name's place.
     private mutating func put(_ descriptor: consuming Descriptor, _ slot: Int, line: Int) {
         for place in slot * 8..<slot * 8 + 8 where !self.held[place].isHere {
-            self.held[place] = HeldSocket(descriptor: descriptor, line: line)
+            self.held[place] = HeldSocket(descriptor, line: line)
             // No holder may put a filter on it that keeps traffic out; it cannot be healed without a privilege.
             try? self.held[place].descriptor.setOption(lockFilterOption, 1, "setsockopt SO_LOCK_FILTER")
             return
@@ -263,7 +263,7 @@ extension Broker {
             guard !wasSpoiled else { return }
             event = "spoiled"
         }
-        self.held[place].nextLook = self.now + 50
+        self.held[place].countLook(now: self.now)
         let name = self.policy.name(slot)
         var entry = AuditLine(event)
         entry.add("name") { $0.append(name) }
@@ -284,7 +284,7 @@ extension Broker {
             self.counters[slot].isWarned = true
             self.report("nobody-holds", self.policy.name(slot))
         }
-        if self.leases.isKeeping(now: self.now) { self.isRetryDue = true }
+        if self.leases.endKeeping(now: self.now) { self.isRetryDue = true }
         self.reportStatus()
     }
 

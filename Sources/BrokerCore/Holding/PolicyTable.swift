@@ -102,15 +102,15 @@ package struct PolicyTable: ~Copyable {
         var arranged = InlineArray<64, Name>(repeating: Name())
         var (taken, placed): (UInt64, UInt64) = (0, 0)
         for slot in 0..<64 where self.slots & 1 << slot != 0 {
-            let name = self.names[slot].text
+            let name = self.names.span[slot].text
             guard let place = old.slot(of: name.storage.span.extracting(first: name.count)) else { continue }
-            arranged[place] = self.names[slot]
+            arranged[place] = self.names.span[slot]
             taken |= 1 << place
             placed |= 1 << slot
         }
         for slot in 0..<64 where self.slots & ~placed & 1 << slot != 0 {
             let place = (~taken).trailingZeroBitCount
-            arranged[place] = self.names[slot]
+            arranged[place] = self.names.span[slot]
             taken |= 1 << place
         }
         self.names = arranged
@@ -119,26 +119,26 @@ package struct PolicyTable: ~Copyable {
 
     /// The slot of a name; nil if there is no such name.
     package func slot(of name: Span<UInt8>) -> Int? {
-        for slot in 0..<64 where self.slots & 1 << slot != 0 && self.names[slot].text.isEqual(to: name) { return slot }
+        for slot in 0..<64 where self.slots & 1 << slot != 0 && self.names.span[slot].text.isEqual(to: name) { return slot }
         return nil
     }
 
     /// The name in a slot.
-    package func name(_ slot: Int) -> TextBuffer<64> { self.names[slot].text }
+    package func name(_ slot: Int) -> TextBuffer<64> { self.names.span[slot].text }
 
     /// How many lines the name in a slot has.
-    package func lineCount(_ slot: Int) -> Int { self.names[slot].lineCount }
+    package func lineCount(_ slot: Int) -> Int { self.names.span[slot].lineCount }
 
     /// How many sockets the name in a slot has, 8 at most.
-    package func socketCount(_ slot: Int) -> Int { self.names[slot].socketCount }
+    package func socketCount(_ slot: Int) -> Int { self.names.span[slot].socketCount }
 
     /// One of the lines of the name in a slot.
-    package func line(_ slot: Int, _ index: Int) -> Line { self.lines[Int(self.names[slot].lines[index])] }
+    package func line(_ slot: Int, _ index: Int) -> Line { self.lines.span[Int(self.names.span[slot].lines[index])] }
 
     /// Whether somebody has a right on every line of the name in a slot; nobody has what no list gives, root included.
     package func permits(_ right: Right, _ slot: Int, to identity: borrowing Identity) -> Bool {
         guard self.slots & 1 << slot != 0 else { return false }
-        for index in 0..<self.names[slot].lineCount where !self.permits(right, slot, line: index, to: identity) {
+        for index in 0..<self.names.span[slot].lineCount where !self.permits(right, slot, line: index, to: identity) {
             return false
         }
         return true
@@ -147,10 +147,10 @@ package struct PolicyTable: ~Copyable {
     /// Whether somebody has a right on one line of the name in a slot.
     package func permits(_ right: Right, _ slot: Int, line: Int, to identity: borrowing Identity) -> Bool {
         guard identity.uid != Subject.unmapped else { return false }
-        let index = Int(self.names[slot].lines[line])
+        let index = Int(self.names.span[slot].lines[line])
         let number = Int(right.rawValue)
-        for member in Int(self.lines[index].lists[number])..<Int(self.lines[index].lists[number + 1]) {
-            let subject = self.members[member]
+        for member in Int(self.lines.span[index].lists[number])..<Int(self.lines.span[index].lists[number + 1]) {
+            let subject = self.members.span[member]
             if subject.isGroup ? identity.isMember(of: subject.number) : subject.number == identity.uid { return true }
         }
         return false

@@ -34,11 +34,13 @@ package struct GrantReader {
         guard text.holds(tag, at: packet.tag) || (self.code != 200 && text.holds("0", at: packet.tag)) else {
             throw GrantError("the reply to another request", packet.tag)
         }
-        var announced: Int?
+        var wrongCount: TextRange?
         do throws(PacketError) {
             while let (key, value) = try packet.next(in: text) {
                 if text.holds("fds", at: key) {
-                    announced = text.decimal(at: value, upTo: 64).map { Int($0) }
+                    let number = text.decimal(at: value, upTo: 64)
+                    self.count = Int(number ?? 0)
+                    if number == nil { wrongCount = value }
                 } else if text.begins(key, with: "fd.") {
                     guard let index = text.decimal(at: TextRange(key.start + 3, key.end), upTo: 63) else { continue }
                     let end = text.firstOffset(of: UInt8(ascii: " "), in: value)
@@ -53,7 +55,7 @@ package struct GrantReader {
         } catch {
             throw GrantError("not a PB1 reply")
         }
-        self.count = announced ?? 0
+        if let wrongCount { throw GrantError("fds= is 0 to 64", wrongCount) }
         for index in 0..<self.count {
             guard text.isName(self.names[index]) else { throw GrantError("a descriptor without its line") }
         }
