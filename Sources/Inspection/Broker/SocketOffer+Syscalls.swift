@@ -14,6 +14,9 @@ package struct SocketOffer: Equatable, Sendable {
     package struct Refusal: Error, Equatable, Sendable {
         /// The descriptor and what is wrong with it.
         package var text: String
+
+        /// Makes a refusal.
+        package init(text: String) { self.text = text }
     }
 
     /// Sorts descriptors into the lines that they are for, in the order in which each line first occurs.
