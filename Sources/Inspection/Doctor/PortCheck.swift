@@ -94,8 +94,10 @@ package enum PortCheck {
         let holders = others.flatMap { facts.holders[$0.inode] ?? [] }
         var names: [String] = []
         for holder in holders where !names.contains(holder.text) && names.count < 4 { names.append(holder.text) }
+        let unseen = others.filter { facts.holders[$0.inode] == nil }
+        let uids = Set(unseen.map(\.uid)).sorted().map { "uid \($0)" }.joined(separator: ", ")
         // A program's name can be anybody's: what tells the broker is that it says so, or its uid.
-        let isBrokers = !holders.isEmpty && broker.uid != nil && holders.allSatisfy { $0.uid == broker.uid }
+        let isBrokers = unseen.isEmpty && broker.uid != nil && holders.allSatisfy { $0.uid == broker.uid }
         if broker.held.contains(access.name) || isBrokers {
             let text = "held by the broker" + (names.isEmpty ? "" : ": \(names.joined(separator: ", "))")
             if patient.isRoot || !access.rights.isDisjoint(with: [.get, .store]) { return .ok(.ports, what, text) }
@@ -107,7 +109,6 @@ package enum PortCheck {
         let filter = "sport = :\(socket.spec.port)"
         let (addresses, isCertain) = self.describe(others, socket)
         guard !names.isEmpty else {
-            let uids = Set(others.map(\.uid)).sorted().map { "uid \($0)" }.joined(separator: ", ")
             if broker.unlisted.contains(access.name) {
                 return .note(
                     .ports, what, "taken\(addresses) by a socket that \(uids) made, maybe the broker's",
@@ -117,8 +118,9 @@ package enum PortCheck {
                 what, "taken\(addresses) by a socket that \(uids) made, of a process that cannot be seen from here",
                 "as root: ss -lnp '\(filter)'", isCertain: isCertain)
         }
-        let text = "taken\(addresses) by \(names.joined(separator: ", "))"
-        if holders.allSatisfy({ $0.uid == patient.identity.uid }), !patient.isRoot {
+        let rest = unseen.isEmpty ? "" : ", and a socket that \(uids) made, which cannot be seen from here"
+        let text = "taken\(addresses) by \(names.joined(separator: ", "))\(rest)"
+        if unseen.isEmpty, holders.allSatisfy({ $0.uid == patient.identity.uid }), !patient.isRoot {
             return .note(.ports, what, text, "it is the user's own; end it if another is to have the port")
         }
         return self.verdict(what, text, "stop it, or have another port in the policy", isCertain: isCertain)

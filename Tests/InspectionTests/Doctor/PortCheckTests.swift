@@ -81,6 +81,10 @@ import Testing
     func falseBroker() throws {
         let holders: [UInt64: [Holder]] = [1: [.init(pid: 9, program: "postern-broker", uid: 6)]]
         for view in [PortCheck.BrokerView(), .init(held: ["http"], uid: 5), .init(unlisted: ["smtp"], uid: 5)] {
+            let half = try self.finding(
+                [Self.listener(), Self.listener(inode: 2)], [1: [.init(pid: 9, program: "postern-broker", uid: 5)]],
+                rights: [.get], broker: view)
+            #expect(half.status == 69)
             #expect(try self.finding([Self.listener()], holders, rights: [.get], broker: view).status == 69)
         }
     }
@@ -101,6 +105,9 @@ import Testing
         #expect(try self.finding([Self.listener(uid: 7)], [1: [own]]).verdict == .note)
         let mixed = try self.finding([Self.listener(uid: 7)], [1: [own, .init(pid: 10, program: "x", uid: 8)]])
         #expect(mixed.verdict == .problem)
+        let half = try self.finding([Self.listener(uid: 7), Self.listener(uid: 8, inode: 2)], [1: [own]])
+        #expect(half.verdict == .problem)
+        #expect(half.finding.hasSuffix(", and a socket that uid 8 made, which cannot be seen from here"))
     }
 
     @Test("A backlog above net.core.somaxconn is a note, by the largest")
