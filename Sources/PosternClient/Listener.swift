@@ -55,31 +55,5 @@ public struct Listener: ~Copyable, Sendable {
 
 extension BoundAddress {
     /// `192.0.2.1:25` or `[2001:db8::1]:25`.
-    var text: String { self.host.family == .ipv4 ? "\(self.ipv4Text):\(self.port)" : "[\(self.ipv6Text)]:\(self.port)" }
-
-    private var ipv4Text: String {
-        let value = self.host.low
-        return "\(value >> 24 & 255).\(value >> 16 & 255).\(value >> 8 & 255).\(value & 255)"
-    }
-
-    /// RFC 5952: the longest run of zero groups, two at least, becomes `::`.
-    private var ipv6Text: String {
-        let halves = [self.host.high, self.host.low]
-        let groups: [UInt64] = (0..<8).map { index in
-            let shift = UInt64(48 - 16 * (index % 4))
-            return halves[index / 4] >> shift & 0xFFFF
-        }
-        var best = 0..<0
-        var start = 0
-        while start < 8 {
-            let end = groups[start...].firstIndex { $0 != 0 } ?? 8
-            if end - start > max(1, best.count) { best = start..<end }
-            start = max(end, start + 1)
-        }
-        func join(_ part: ArraySlice<UInt64>) -> String {
-            part.map { String($0, radix: 16) }.joined(separator: ":")
-        }
-        guard !best.isEmpty else { return join(groups[...]) }
-        return join(groups[..<best.lowerBound]) + "::" + join(groups[best.upperBound...])
-    }
+    var text: String { "\(self.host.text):\(self.port)" }
 }
