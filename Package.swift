@@ -129,7 +129,8 @@ let package = Package(
             ] + nio,
             swiftSettings: strict),
         .testTarget(name: "PosternTests", dependencies: ["postern"], swiftSettings: strict),
-        .testTarget(name: "IntegrationTests", path: "Tests/Integration", exclude: ["Attacks"], swiftSettings: strict),
+        .testTarget(
+            name: "IntegrationTests", path: "Tests/Integration", exclude: ["Attacks", "Systemd"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )
