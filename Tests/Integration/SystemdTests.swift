@@ -33,4 +33,10 @@ struct SystemdTests {
 
     @Test("Port 25 by a socket unit, straight to the relay: mail, reloads, a restart, a crash, a useless configuration")
     func relayBySocket() throws { try run("relay-by-socket.sh") }
+
+    @Test("Port 25 by a socket unit, through the broker: reloads, crash, hang, restart and stop, and nobody is refused")
+    func brokerBySocket() throws { try run("broker-by-socket.sh") }
+
+    @Test("Ports that binders bring to a running broker outlive its crashes and restarts, with leases out")
+    func binderLive() throws { try run("binder-live.sh") }
 }

@@ -38,6 +38,7 @@ not() { ! "$@"; }
 same() { [ "$1" = "$2" ] || { echo "\"$1\" is not \"$2\""; return 1; }; } # GOT WANTED
 property() { systemctl show --property "$2" --value "$1"; }              # UNIT PROPERTY
 has_property() { same "$(property "$1" "$2")" "$3"; }                     # UNIT PROPERTY VALUE
+status_has() { property "$1" StatusText | grep -i -- "$2"; }                # UNIT TEXT
 journal() { journalctl --quiet --output cat "$@"; }
 journal_has() { journal --unit "$1" | grep -F -- "$2"; }                  # UNIT TEXT
 listens() { ss -Hltn "sport = :$1" | grep -q .; }                         # PORT
@@ -56,14 +57,12 @@ finish() {
 
 # Puts programs, users, folders and units where a package would.
 install_postern() {
-    local program
-    for program in postern postern-broker postern-exec; do
-        [ ! -e "$PROGRAMS/$program" ] || install -m 755 "$PROGRAMS/$program" /usr/bin/
-    done
+    install -m 755 "$PROGRAMS"/postern{,-broker,-exec} /usr/bin/ || exit 69
     install -m 644 "$UNITS/postern.sysusers" /usr/lib/sysusers.d/postern.conf
     install -m 644 "$UNITS/postern.tmpfiles" /usr/lib/tmpfiles.d/postern.conf
     install -m 644 "$UNITS"/*.socket "$UNITS"/*.service /usr/lib/systemd/system/
-    systemd-sysusers >/dev/null 2>&1 || exit 69
+    # (app: somebody who is of no group of ours, and not nobody, to whom the broker gives nothing)
+    systemd-sysusers >/dev/null 2>&1 && systemd-sysusers --inline 'u app -' >/dev/null 2>&1 || exit 69
     systemd-tmpfiles --create postern.conf || exit 69
     # (no file capability: under systemd it comes from the unit)
     install -o root -g postern-bind -m 750 "$PROGRAMS/postern-binder" /usr/bin/ || exit 69
@@ -71,9 +70,9 @@ install_postern() {
     systemctl daemon-reload
 }
 
-# `postern sink` on port 2525, as a user who is nobody in particular.
+# `postern sink` on port 2525, as a user of no rights in particular.
 start_sink() {
-    systemd-run --quiet --unit sink --uid nobody postern sink --listen 127.0.0.1:2525
+    systemd-run --quiet --unit sink --uid app postern sink --listen 127.0.0.1:2525
     eventually listens 2525
 }
 
@@ -89,7 +88,7 @@ YAML
 # Somebody connects to port 25 again and again, until it is told to stop; nobody may be refused in between.
 start_knocking() {
     rm -f /run/stop /run/knocks
-    systemd-run --quiet --unit knocking --collect --uid nobody -p StandardOutput=file:/run/knocks \
+    systemd-run --quiet --unit knocking --collect --uid app -p StandardOutput=file:/run/knocks \
         python3 -I "$SCRIPTS/machine.py" knock 25 /run/stop
     check "somebody connects all the time" eventually grep -q knocking /run/knocks
 }
@@ -120,3 +119,16 @@ is_unprivileged() { # UNIT USER
         same "$(awk '$1 == "NoNewPrivs:" { print $2 }' "$status")" 1 || return 1
     done
 }
+
+# One request to the broker as root, who has what rights the policy gives to root: none by itself.
+ask() { python3 -I "$SCRIPTS/machine.py" ask "$@"; }                       # VERB [KEY=VALUE]...
+grants() { ask GET "name=$1" | grep -qx "port $2"; }                       # NAME PORT
+lists() { ask LIST | grep -E "^item=$1( .*)? leases=$2 "; }                # NAME LEASES
+has_ports() { same "$(ask LIST | sed -n -e '/ missing/d' -e 's/^item=\([^ ]* [^ ]* [^ ]*\) .*/\1/p' | sort | tr '\n' ';')" "$1"; } # ITEMS
+# A program that has a name from the broker and serves it.
+start_holder() { # NAME
+    systemd-run --quiet --unit "holder-$1" --uid app python3 -I "$SCRIPTS/machine.py" hold "$1"
+    check "a program takes \"$1\" from the broker" eventually journal_has "holder-$1" "holding $1"
+}
+generations() { journal --unit "holder-$1" | grep -c '^holding'; }         # NAME
+has_renewed() { [ "$(generations "$1")" -ge "$2" ]; }                      # NAME TIMES
