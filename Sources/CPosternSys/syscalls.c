@@ -67,11 +67,12 @@ uint64_t cpostern_own_pidfd_inode(void) {
 int cpostern_pidfd_open(pid_t pid) { return pidfd_open(pid, 0); }
 int cpostern_pidfd_kill(int pidfd, int signal) { return pidfd_send_signal(pidfd, signal, NULL, 0); }
 int cpostern_exit_status(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status); }
+long cpostern_syscall(long number, long a, long b, long c, long d, long e) { return syscall(number, a, b, c, d, e); }
 char **cpostern_environment(void) { return environ; }
 
-void cpostern_receive(int fd, void *bytes, size_t capacity, int flags, struct cpostern_received *received) {
+void cpostern_receive(int fd, void *bytes, size_t capacity, int room, int flags, struct cpostern_received *received) {
     union {
-        char bytes[CMSG_SPACE(CPOSTERN_MAX_FDS * sizeof(int))];
+        char bytes[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(CPOSTERN_MAX_FDS * sizeof(int))];
         struct cmsghdr aligned;
     } control;
     struct iovec vector = {bytes, capacity};
@@ -80,13 +81,21 @@ void cpostern_receive(int fd, void *bytes, size_t capacity, int flags, struct cp
     message.msg_iov = &vector;
     message.msg_iovlen = 1;
     message.msg_control = control.bytes;
-    message.msg_controllen = sizeof control.bytes;
+    // What there is no room for is never installed here: the kernel drops it, and says MSG_CTRUNC.
+    message.msg_controllen = CMSG_SPACE(sizeof(struct ucred)) + (room > 0 ? CMSG_SPACE(room * sizeof(int)) : 0);
     received->count = 0;
+    received->has_sender = 0;
     received->is_malformed = 0;
     received->bytes = recvmsg(fd, &message, flags | MSG_CMSG_CLOEXEC);
     if (received->bytes < 0) return;
     received->is_malformed = (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0;
     for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+        if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_CREDENTIALS &&
+            header->cmsg_len == CMSG_LEN(sizeof(struct ucred))) {
+            received->has_sender = 1;
+            memcpy(&received->sender, CMSG_DATA(header), sizeof(struct ucred));
+            continue;
+        }
         if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS || header->cmsg_len < CMSG_LEN(0)) {
             received->is_malformed = 1;
             continue;

@@ -15,7 +15,7 @@ struct Batch: ~Copyable {
     /// Binds every socket of every NAME.
     mutating func bind(_ options: Options, _ arguments: Arguments, _ policy: Span<UInt8>) throws(Failure) {
         var parser = PolicyParser()
-        while let entry = try nextEntry(&parser, policy) {
+        while let entry = try nextEntry(&parser, policy, PolicyFile.standard) {
             guard options.place(of: entry.name, policy, arguments) != nil else { continue }
             for _ in 0..<entry.socket.descriptorCount {
                 guard self.listeners.append(try bindListener(entry, policy)) else {
@@ -39,6 +39,17 @@ struct Batch: ~Copyable {
                 $0.append("send on --fd: ")
                 $0.append(errno: error.errno)
             }
+        }
+    }
+
+    /// Gives the listeners to the broker, a line of the policy at a time: where one is refused, those before it stay.
+    consuming func store(_ options: Options, _ arguments: Arguments, _ policy: Span<UInt8>) throws(Failure) {
+        let store = try Store.open()
+        var listeners = self.listeners
+        var parser = PolicyParser()
+        while let entry = try nextEntry(&parser, policy, PolicyFile.standard) {
+            guard options.place(of: entry.name, policy, arguments) != nil else { continue }
+            try store.store(entry, policy, listeners.removeFirst(entry.socket.descriptorCount))
         }
     }
 

@@ -33,7 +33,7 @@ private func bindAndHandOver(
     let identity = try policyIdentity(options, arguments)
     let user = getuid() == 0 ? identity : nil
     var buffer = TextBuffer<65537>()
-    try readPolicy(into: &buffer)
+    try readPolicy(at: PolicyFile.standard, into: &buffer)
     let policy = buffer.storage.span.extracting(first: buffer.count)
     let count = try checkPermission(options, arguments, identity, policy)
 
@@ -44,14 +44,15 @@ private func bindAndHandOver(
     // 4. Drop. First back to the caller's folder, where root's capabilities may have let it in, and nothing else will.
     if user != nil { try Capabilities.lower(to: 1 << UInt64(CAP_DAC_OVERRIDE) | 1 << UInt64(CAP_DAC_READ_SEARCH)) }
     try caller.restoreFolder()
-    try drop(to: user, allowingNewPrivileges: options.peer == nil)
+    try drop(to: user, allowingNewPrivileges: options.isExecuting)
 
     // 5. Verify.
-    try verifyDrop(to: user, allowingNewPrivileges: options.peer == nil)
+    try verifyDrop(to: user, allowingNewPrivileges: options.isExecuting)
 
     // 6. Hand over.
     switch options.action {
     case .send(let peer): try batch.send(on: peer)
+    case .store: try batch.store(options, arguments, policy)
     case .execute(let index): try batch.execute(arguments, index, caller)
     case .print: break
     }

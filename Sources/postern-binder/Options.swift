@@ -1,20 +1,22 @@
-/// The command line: `NAME… [--user USER] (--fd N | -- COMMAND [ARG…])`. Arguments are kept as their indices.
+/// The command line: `NAME… [--user USER] (--fd N | --store | -- COMMAND [ARG…])`. Arguments are kept as their indices.
 struct Options {
     /// What to do in the end.
     enum Action {
         case print(StaticString)
         case send(Int32)
+        case store
         case execute(Int)
     }
 
     private static var help: StaticString {
         """
-        usage: postern-binder NAME... [--user USER] (--fd N | -- COMMAND [ARG]...)
+        usage: postern-binder NAME... [--user USER] (--fd N | --store | -- COMMAND [ARG]...)
 
         Binds the sockets that /etc/postern/sockets.conf has under each NAME, drops every privilege, and hands
         them over: all of them, or none.
 
           --fd N         send them on descriptor N, a connected Unix SOCK_SEQPACKET socket
+          --store        give them to the running postern-broker, at /run/postern/broker.sock
           -- COMMAND     become COMMAND, which finds them from descriptor 3 up (LISTEN_FDS, LISTEN_FDNAMES)
           --user USER    become USER, whom the policy is asked about: for root only, who has to give it
           --help, --version
@@ -29,6 +31,7 @@ struct Options {
     private(set) var nameCount = 0
     private(set) var user: Int?
     private(set) var peer: Int32?
+    private(set) var isStoring = false
 
     /// Reads the command line, and changes nothing.
     init(_ arguments: Arguments) throws(Failure) {
@@ -57,8 +60,8 @@ struct Options {
                 index += 1
                 guard index < arguments.count else { throw Failure(.usage, "--user takes a name (see --help)") }
                 self.user = index
-            } else if bytes.holds("--store", at: word) {
-                throw Failure(.usage, "--store is not in this version; there is --fd N and -- COMMAND (see --help)")
+            } else if bytes.holds("--store", at: word), !self.isStoring {
+                self.isStoring = true
             } else {
                 // What begins with - is no name, and would be an option.
                 guard bytes.isName(word), !bytes.begins(word, with: "-"), !text.isTruncated else {
@@ -77,16 +80,21 @@ struct Options {
             index += 1
         }
         guard self.nameCount > 0 else { throw Failure(.usage, "no NAME (see --help)") }
-        guard (self.peer == nil) != (command == nil) else {
-            throw Failure(.usage, "give either --fd N or -- COMMAND (see --help)")
+        guard (self.peer == nil ? 0 : 1) + (command == nil ? 0 : 1) + (self.isStoring ? 1 : 0) == 1 else {
+            throw Failure(.usage, "give one of --fd N, --store and -- COMMAND (see --help)")
         }
         if let command {
             guard command < arguments.count else { throw Failure(.usage, "no COMMAND behind -- (see --help)") }
             self.action = .execute(command)
         } else if let peer = self.peer {
             self.action = .send(peer)
+        } else {
+            self.action = .store
         }
     }
+
+    /// Whether another program follows, which may have uses for new privileges.
+    var isExecuting: Bool { self.peer == nil && !self.isStoring }
 
     /// The place among the NAMEs of the name at `range` of `text`; nil if it is none of them.
     func place(of range: TextRange, _ text: Span<UInt8>, _ arguments: Arguments) -> Int? {

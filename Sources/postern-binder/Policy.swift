@@ -10,25 +10,27 @@ func policyIdentity(_ options: Options, _ arguments: Arguments) throws(Failure) 
     return try userIdentity(arguments.text(index))
 }
 
-/// Checks the policy whole, and that `identity` may bind each NAME; returns how many sockets that makes.
+/// Checks the policy whole, and that `identity` may bind each NAME, or store it; returns how many sockets that makes.
 ///
-/// A name on several lines is several sockets: whoever wants it needs `bind=` on each of them.
+/// A name on several lines is several sockets: whoever wants it needs the right on each of them.
 func checkPermission(
     _ options: Options, _ arguments: Arguments, _ identity: Identity, _ policy: Span<UInt8>
 ) throws(Failure) -> Int {
     var count = 0
     var found = InlineArray<32, Bool>(repeating: false)
     var parser = PolicyParser()
-    while let entry = try nextEntry(&parser, policy) {
+    while let entry = try nextEntry(&parser, policy, PolicyFile.standard) {
         guard let place = options.place(of: entry.name, policy, arguments) else { continue }
         found[place] = true
         count += entry.socket.descriptorCount
-        guard try isPermitted(.bind, entry, identity, policy) else {
+        guard try isPermitted(options.isStoring ? .store : .bind, entry, identity, policy) else {
             throw Failure(.permission) {
                 $0.append(quoted: policy, entry.name)
                 $0.append(": uid ")
                 $0.append(decimal: Int(identity.uid))
-                $0.append(" may not bind it; who may is said in /etc/postern/sockets.conf (bind=USER,@GROUP)")
+                $0.append(options.isStoring ? " may not store it" : " may not bind it")
+                $0.append("; who may is said in /etc/postern/sockets.conf (")
+                $0.append(options.isStoring ? "store=USER,@GROUP)" : "bind=USER,@GROUP)")
             }
         }
     }

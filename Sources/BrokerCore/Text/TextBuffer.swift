@@ -10,6 +10,23 @@ package struct TextBuffer<let capacity: Int>: Sendable {
     /// Makes an empty text.
     package init() {}
 
+    /// Whether the text is exactly these bytes, and whole.
+    @inline(never) package func isEqual(to bytes: Span<UInt8>) -> Bool {
+        !self.isTruncated && self.storage.span.extracting(first: self.count).isEqual(to: bytes)
+    }
+
+    /// Writes another text.
+    @inline(never) package mutating func append<let size: Int>(_ other: TextBuffer<size>) {
+        self.append(other.storage.span, TextRange(0, other.count))
+    }
+
+    /// Takes everything out, so that the buffer can be used again.
+    package mutating func removeAll() {
+        for index in 0..<self.count { self.storage[index] = 0 }
+        self.count = 0
+        self.isTruncated = false
+    }
+
     /// Writes one byte.
     @inline(never) package mutating func append(_ byte: UInt8) {
         guard self.count < capacity else { return self.isTruncated = true }

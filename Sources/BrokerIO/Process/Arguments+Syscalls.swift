@@ -26,6 +26,16 @@ package import BrokerCore
         return text
     }
 
+    /// An argument's first 128 bytes.
+    @inline(never)
+    package func path(_ index: Int) -> TextBuffer<128> {
+        var text = TextBuffer<128>()
+        if index < self.count, let argument = unsafe self.vector?[index] {
+            unsafe text.append(cString: argument)
+        }
+        return text
+    }
+
     /// Becomes the program that the argument at `index` names, sought in PATH; returns only by failing.
     package func execute(_ index: Int) throws(Failure) {
         var error = EINVAL

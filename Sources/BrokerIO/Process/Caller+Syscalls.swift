@@ -18,6 +18,15 @@ package func setUndumpable() throws(Failure) {
     guard cpostern_prctl(PR_SET_DUMPABLE, 0, 0) == 0 else { throw Failure(SystemError("prctl PR_SET_DUMPABLE")) }
 }
 
+/// Makes sure that no socket becomes standard input, output or error.
+package func openStandardDescriptors() throws(SystemError) {
+    for number in Int32(0)...2 where cpostern_fcntl(number, F_GETFD, 0) < 0 {
+        guard unsafe cpostern_openat(AT_FDCWD, ("/dev/null" as StaticString).cString, O_RDWR) == number else {
+            throw SystemError("open /dev/null")
+        }
+    }
+}
+
 /// What the caller had and a COMMAND gets back: folder, umask, limits, signals. The environment is never touched.
 package struct Caller: ~Copyable {
     private static var limits: InlineArray<3, Int32> {
@@ -36,7 +45,7 @@ package struct Caller: ~Copyable {
     package init(keeping kept: Int32?) throws(Failure) {
         self.umask = CPosternSys.umask(0o077)
         do throws(SystemError) {
-            try Self.openStandardDescriptors()
+            try openStandardDescriptors()
             try Self.closeOthers(kept)
             try self.resetSignals()
             try self.resetLimits()
@@ -49,15 +58,6 @@ package struct Caller: ~Copyable {
             }
         } catch {
             throw Failure(error)
-        }
-    }
-
-    /// Makes sure that no socket becomes standard input, output or error.
-    private static func openStandardDescriptors() throws(SystemError) {
-        for number in Int32(0)...2 where cpostern_fcntl(number, F_GETFD, 0) < 0 {
-            guard unsafe cpostern_openat(AT_FDCWD, ("/dev/null" as StaticString).cString, O_RDWR) == number else {
-                throw SystemError("open /dev/null")
-            }
         }
     }
 

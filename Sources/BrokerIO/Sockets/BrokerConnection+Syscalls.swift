@@ -78,6 +78,25 @@ package struct BrokerConnection: ~Copyable {
         self.socket = socket
     }
 
+    /// The effective uid of whoever made the socket that was connected to (SO_PEERCRED).
+    package borrowing func peerUser() throws(SystemError) -> UInt32 {
+        var credentials = InlineArray<3, UInt32>(repeating: 0)
+        var length = socklen_t(12)
+        let result = unsafe withUnsafeMutableBytes(of: &credentials) {
+            unsafe getsockopt(self.socket.rawValue, SOL_SOCKET, SO_PEERCRED, $0.baseAddress, &length)
+        }
+        guard result == 0 else { throw SystemError("getsockopt SO_PEERCRED") }
+        return credentials[1]
+    }
+
+    /// Has the kernel say with each reply who sent it (SO_PASSCRED).
+    package borrowing func askForSender() throws(SystemError) {
+        var value: Int32 = 1
+        guard unsafe setsockopt(self.socket.rawValue, SOL_SOCKET, SO_PASSCRED, &value, socklen_t(4)) == 0 else {
+            throw SystemError("setsockopt SO_PASSCRED")
+        }
+    }
+
     /// Sends a request and waits for its reply, `milliseconds` for each at most.
     package borrowing func exchange(
         _ request: Span<UInt8>, with descriptors: borrowing DescriptorList, milliseconds: Int32

@@ -16,6 +16,13 @@ package struct Descriptor: ~Copyable {
         _ = close(self.rawValue)
     }
 
+    /// Moves the ownership out, and leaves a negative number behind.
+    package mutating func take() -> Descriptor {
+        let rawValue = self.rawValue
+        self.rawValue = -1
+        return Descriptor(owning: rawValue)
+    }
+
     /// Gives the ownership up: the caller closes it.
     package consuming func release() -> Int32 {
         let rawValue = self.rawValue
@@ -47,6 +54,16 @@ package struct DescriptorList: ~Copyable {
         self.rawValues[self.count] = descriptor.release()
         self.count += 1
         return true
+    }
+
+    /// Gives up the first `count`, or as many as there are.
+    package mutating func removeFirst(_ count: Int) -> DescriptorList {
+        var first = DescriptorList()
+        let number = Swift.min(count, self.count)
+        for index in 0..<number { _ = first.append(Descriptor(owning: self.rawValues[index])) }
+        for index in number..<self.count { self.rawValues[index - number] = self.rawValues[index] }
+        self.count -= number
+        return first
     }
 
     /// Gives up the last one; nil if the list is empty.

@@ -30,6 +30,8 @@ package struct ReceivedPacket: ~Copyable {
     package var text = TextBuffer<16384>()
     /// The descriptors, in the sender's order.
     package var descriptors = DescriptorList()
+    /// The real uid of the process that sent it; nil where the socket does not ask for it (SO_PASSCRED).
+    package var sender: UInt32?
 }
 
 /// Receives one packet from a SOCK_SEQPACKET socket; waits for one, unless the socket does not block.
@@ -39,7 +41,8 @@ package func receivePacket(from socket: borrowing Descriptor) throws(ReceiveErro
     var received = cpostern_received()
     repeat {
         unsafe withUnsafeMutableBytes(of: &bytes) { buffer in
-            unsafe cpostern_receive(socket.rawValue, buffer.baseAddress, buffer.count, 0, &received)
+            unsafe cpostern_receive(
+                socket.rawValue, buffer.baseAddress, buffer.count, CPOSTERN_MAX_FDS, 0, &received)
         }
     } while received.bytes < 0 && cpostern_errno() == EINTR
     guard received.bytes >= 0 else { throw ReceiveError(code: .system, errno: cpostern_errno()) }
@@ -55,6 +58,7 @@ package func receivePacket(from socket: borrowing Descriptor) throws(ReceiveErro
     guard !isSurplus else { throw ReceiveError(code: .surplus) }
     guard received.bytes > 0 else { throw ReceiveError(code: .closed) }
     packet.text.append(bytes.span, TextRange(0, received.bytes))
+    if received.has_sender != 0 { packet.sender = received.sender.uid }
     return packet
 }
 

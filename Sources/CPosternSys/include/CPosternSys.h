@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -17,11 +19,14 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -72,6 +77,9 @@ int cpostern_pidfd_open(pid_t pid);
 int cpostern_pidfd_kill(int pidfd, int signal);
 // The exit status of a wait status; 128 and the signal's number if a signal ended the process.
 int cpostern_exit_status(int wait_status);
+// syscall(2): what the C library has no function for, or one that Swift cannot see. SIOCOUTQ of unix(7).
+long cpostern_syscall(long number, long a, long b, long c, long d, long e);
+#define CPOSTERN_SIOCOUTQ 0x5411
 // The process's environment.
 char **cpostern_environment(void);
 
@@ -82,10 +90,12 @@ struct cpostern_received {
     ssize_t bytes;                 // length of the packet's part that fitted; -1 on failure
     int count;                     // descriptors that came, all of them in `fds`, all close-on-exec
     int is_malformed;              // MSG_TRUNC, MSG_CTRUNC, a wrong cmsg_len, or a control message of another kind
+    int has_sender;                // SCM_CREDENTIALS came: the sending process, and its real uid and gid
+    struct { pid_t pid; uid_t uid; gid_t gid; } sender;
     int fds[CPOSTERN_MAX_FDS];
 };
-// recvmsg(2) of one packet with whatever descriptors it carries; the caller owns them, malformed or not.
-void cpostern_receive(int fd, void *bytes, size_t capacity, int flags, struct cpostern_received *received);
+// recvmsg(2) of one packet with at most `room` descriptors; the caller owns them, malformed or not.
+void cpostern_receive(int fd, void *bytes, size_t capacity, int room, int flags, struct cpostern_received *received);
 // sendmsg(2) of one packet with `count` descriptors, at most CPOSTERN_MAX_FDS.
 ssize_t cpostern_send(int fd, const void *bytes, size_t length, const int *fds, int count, int flags);
 

@@ -1,0 +1,1 @@
+../BrokerCore/PB1/RequestWriter.swift

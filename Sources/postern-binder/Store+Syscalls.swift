@@ -1,0 +1,89 @@
+internal import CPosternSys
+
+/// The broker that --store gives listeners to: the one at the compiled-in path, which runs as the user postern-broker.
+struct Store: ~Copyable {
+    private let connection: BrokerConnection
+
+    /// Connects and says HELLO. No descriptor is sent to anybody whose answer did not come from the broker's uid: the
+    /// socket's own owner (SO_PEERCRED) may be root, where systemd made it, so that the kernel's word on who sent the
+    /// answer (SCM_CREDENTIALS) is what counts.
+    static func open() throws(Failure) -> Store {
+        var user = TextBuffer<64>()
+        user.append("postern-broker")
+        guard let uid = try accountIdentity(user)?.uid, uid != 0 else {
+            throw Failure(.unavailable, "--store: /etc/passwd has no user postern-broker, whom listeners are given to")
+        }
+        var path = TextBuffer<32>()
+        path.append(BrokerConnection.defaultPath)
+        let connection: BrokerConnection
+        do throws(SystemError) {
+            connection = try BrokerConnection(to: path.storage.span.extracting(first: path.count), milliseconds: 5000)
+        } catch {
+            throw Self.failure(.unavailable) {
+                $0.append(error.operation)
+                $0.append(": ")
+                $0.append(errno: error.errno)
+                $0.append("; is postern-broker running?")
+            }
+        }
+        let owner = try? connection.peerUser()
+        let isAsked = (try? connection.askForSender()) != nil
+        guard owner == 0 || owner == uid, isAsked else {
+            throw Self.failure(.permission) { $0.append("the socket is neither root's nor postern-broker's") }
+        }
+        let store = Store(connection: connection)
+        let answer = try store.ask(RequestWriter("HELLO", tag: "binder"), DescriptorList())
+        guard answer.sender == uid else {
+            throw Self.failure(.permission) { $0.append("who answers is not the user postern-broker") }
+        }
+        return store
+    }
+
+    /// Gives the broker the sockets of one line of the policy.
+    borrowing func store(
+        _ entry: PolicyEntry, _ policy: Span<UInt8>, _ listeners: consuming DescriptorList
+    ) throws(Failure) {
+        var request = RequestWriter("STORE", tag: "binder")
+        request.append("name", policy, entry.name)
+        var spec = TextBuffer<128>()
+        entry.appendSpec(to: &spec, in: policy)
+        request.append("spec", spec.storage.span, TextRange(0, spec.count))
+        _ = try self.ask(request, listeners)
+    }
+
+    /// Sends a request; fails unless the answer is a 200.
+    private borrowing func ask(
+        _ request: RequestWriter, _ listeners: consuming DescriptorList
+    ) throws(Failure) -> ReceivedPacket {
+        let answer: ReceivedPacket
+        do throws(ExchangeError) {
+            answer = try self.connection.exchange(
+                request.text.storage.span.extracting(first: request.text.count), with: listeners, milliseconds: 10_000)
+        } catch {
+            throw Self.failure(.unavailable) { error.append(to: &$0) }
+        }
+        let text = answer.text.storage.span
+        guard !text.begins(TextRange(0, answer.text.count), with: "PB1 200 ") else { return answer }
+        // The reason stands in the line text=; what the broker says is shown as what it is, somebody else's words.
+        let denied = text.begins(TextRange(0, answer.text.count), with: "PB1 403 ")
+        var start = 0
+        while start < answer.text.count, !text.begins(TextRange(start, answer.text.count), with: "\ntext=") {
+            start += 1
+        }
+        let end = text.firstOffset(of: UInt8(ascii: "\n"), in: TextRange(min(start + 1, answer.text.count), answer.text.count))
+        throw Self.failure(denied ? .permission : .unavailable) {
+            $0.append("refused: ")
+            let reason = TextRange(min(start + 6, end), end)
+            $0.append(quoted: text, reason.count > 0 ? reason : TextRange(0, min(64, answer.text.count)))
+        }
+    }
+
+    private static func failure(_ status: ExitStatus, _ compose: (inout TextBuffer<1024>) -> Void) -> Failure {
+        Failure(status) {
+            $0.append("store in ")
+            $0.append(BrokerConnection.defaultPath)
+            $0.append(": ")
+            compose(&$0)
+        }
+    }
+}

@@ -1,0 +1,82 @@
+internal import CPosternSys
+
+/// What a look at a held socket showed.
+enum Look {
+    /// It is as it should be; the backlog is set again.
+    case sound
+    /// It was not, and is now.
+    case healed
+    /// It is not, and nothing that needs no privilege helps.
+    case spoiled(SocketMismatch)
+}
+
+extension Descriptor {
+    /// Looks whether the socket still is what the policy says, and makes it so again where a holder spoiled it. The port
+    /// stays ours all the while: none of this needs a capability.
+    ///
+    /// - shutdown(2): listen again.
+    /// - connect(2), to nowhere or elsewhere: listen(2) fails until the socket has been dissolved by connecting it to
+    ///   AF_UNSPEC; a UDP socket hears everybody again by that alone.
+    /// - listen(2) with another backlog: listen again, at every look.
+    func look(as spec: SocketSpec) -> Look {
+        var isHealed = false
+        switch spec.transport {
+        case .tcp:
+            let isListening = (try? self.option(SOL_SOCKET, SO_ACCEPTCONN, "getsockopt")) == 1
+            if CPosternSys.listen(self.rawValue, spec.backlog) != 0 {
+                self.dissolve()
+                _ = CPosternSys.listen(self.rawValue, spec.backlog)
+            }
+            isHealed = !isListening
+        case .udp:
+            var address = sockaddr_in6()
+            var length = Int(MemoryLayout<sockaddr_in6>.size)
+            let result = unsafe withUnsafeMutableBytes(of: &address) { address in
+                unsafe withUnsafeMutableBytes(of: &length) { length in
+                    cpostern_syscall(
+                        Int(SYS_getpeername), Int(self.rawValue), Int(bitPattern: address.baseAddress),
+                        Int(bitPattern: length.baseAddress), 0, 0)
+                }
+            }
+            if result == 0 {
+                self.dissolve()
+                isHealed = true
+            }
+        }
+        do throws(SocketMismatch) { try self.check(against: spec) } catch { return .spoiled(error) }
+        return isHealed ? .healed : .sound
+    }
+
+    /// connect(2) to AF_UNSPEC, whose address is the family alone: no address of anybody's can be given so.
+    private func dissolve() {
+        var family = sa_family_t(AF_UNSPEC)
+        _ = unsafe withUnsafeBytes(of: &family) { unsafe cpostern_connect(self.rawValue, $0.baseAddress, 2) }
+    }
+
+    /// A number of 64 bits that the kernel knows a socket (SO_COOKIE) or its network namespace (SO_NETNS_COOKIE, Linux
+    /// 5.14) by; 0 where it does not say.
+    func cookie(_ option: Int32) -> UInt64 {
+        var value: UInt64 = 0
+        var length = socklen_t(8)
+        guard unsafe getsockopt(self.rawValue, SOL_SOCKET, option, &value, &length) == 0 else { return 0 }
+        return value
+    }
+
+    /// The connections that wait for accept(2); the bytes that wait, with UDP.
+    func queueLength(_ transport: Transport) -> Int {
+        if transport == .tcp {
+            var info = tcp_info()
+            var length = socklen_t(MemoryLayout<tcp_info>.size)
+            let result = unsafe getsockopt(self.rawValue, Int32(IPPROTO_TCP), TCP_INFO, &info, &length)
+            // (Of a listening socket these are its queue and its backlog: tcp_get_info in the kernel.)
+            return result == 0 ? Int(info.tcpi_unacked) : 0
+        }
+        // SO_MEMINFO; the first number is what was received and not read.
+        var memory = InlineArray<9, UInt32>(repeating: 0)
+        var length = socklen_t(36)
+        let result = unsafe withUnsafeMutableBytes(of: &memory) {
+            unsafe getsockopt(self.rawValue, SOL_SOCKET, 55, $0.baseAddress, &length)
+        }
+        return result == 0 ? Int(memory[0]) : 0
+    }
+}

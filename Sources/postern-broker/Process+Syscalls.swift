@@ -1,0 +1,88 @@
+internal import CPosternSys
+
+/// Refuses to be what it must never be: root, or a process with a capability.
+func refusePrivileges() throws(Failure) {
+    guard getuid() != 0 else {
+        throw Failure(.permission, "started as root: it needs no privilege; start it as a user of its own")
+    }
+    // capget(2), version 3: the header, then effective, permitted and inheritable, twice 32 bits each.
+    var header: InlineArray<2, UInt32> = [0x2008_0522, 0]
+    var sets = InlineArray<6, UInt32>(repeating: 0)
+    let result = unsafe withUnsafeMutableBytes(of: &header) { header in
+        unsafe withUnsafeMutableBytes(of: &sets) { sets in
+            cpostern_syscall(
+                Int(SYS_capget), Int(bitPattern: header.baseAddress), Int(bitPattern: sets.baseAddress), 0, 0, 0)
+        }
+    }
+    guard result == 0 else { throw Failure(SystemError("capget")) }
+    for index in 0..<6 where sets[index] != 0 {
+        throw Failure(.permission, "started with a capability: it needs none (AmbientCapabilities=, capsh, setpriv)")
+    }
+}
+
+/// Makes the process sane: standard descriptors open, no core dump, as many descriptors as it may have, signals that
+/// are read and not caught, no folder of anybody's in use. What LISTEN_FDS gave stays.
+func prepareProcess() throws(Failure) {
+    do throws(SystemError) {
+        try openStandardDescriptors()
+        _ = umask(0o077)
+        guard unsafe chdir(("/" as StaticString).cString) == 0 else { throw SystemError("chdir /") }
+        guard cpostern_set_signal_ignored(SIGPIPE, 1) == 0, cpostern_stop_timers() == 0 else {
+            throw SystemError("sigaction")
+        }
+        var limit = rlimit()
+        guard unsafe cpostern_getrlimit(Int32(RLIMIT_NOFILE.rawValue), &limit) == 0 else {
+            throw SystemError("getrlimit")
+        }
+        // Descriptors in flight are counted against this, too: it is raised as far as it goes.
+        limit.rlim_cur = limit.rlim_max
+        guard limit.rlim_max >= 1024 else {
+            throw SystemError("hard limit of open files below 1024 (ulimit -Hn, LimitNOFILE=)", errno: EMFILE)
+        }
+        guard unsafe cpostern_setrlimit(Int32(RLIMIT_NOFILE.rawValue), &limit) == 0 else {
+            throw SystemError("setrlimit")
+        }
+        limit = rlimit(rlim_cur: 0, rlim_max: 0)
+        guard unsafe cpostern_setrlimit(Int32(RLIMIT_CORE.rawValue), &limit) == 0 else { throw SystemError("setrlimit") }
+    } catch {
+        throw Failure(error)
+    }
+}
+
+/// A descriptor from which SIGHUP, SIGTERM and SIGINT are read; they are blocked from now on.
+func openSignals() throws(Failure) -> Descriptor {
+    var set = sigset_t()
+    guard unsafe sigemptyset(&set) == 0, unsafe sigaddset(&set, SIGHUP) == 0, unsafe sigaddset(&set, SIGTERM) == 0,
+        unsafe sigaddset(&set, SIGINT) == 0, unsafe sigprocmask(SIG_SETMASK, &set, nil) == 0
+    else { throw Failure(SystemError("sigprocmask")) }
+    let raw = unsafe signalfd(-1, &set, Int32(SFD_CLOEXEC) | Int32(SFD_NONBLOCK))
+    guard raw >= 0 else { throw Failure(SystemError("signalfd")) }
+    return Descriptor(owning: raw)
+}
+
+extension Descriptor {
+    /// The next signal that came; nil if there is none.
+    func nextSignal() -> Int32? {
+        var information = signalfd_siginfo()
+        let size = MemoryLayout<signalfd_siginfo>.size
+        let count = unsafe withUnsafeMutableBytes(of: &information) { unsafe read(self.rawValue, $0.baseAddress, size) }
+        return count == size ? Int32(information.ssi_signo) : nil
+    }
+}
+
+/// 64 random bits, as 16 hexadecimal digits: another at each start.
+func randomGeneration() throws(Failure) -> TextBuffer<16> {
+    var bytes = InlineArray<8, UInt8>(repeating: 0)
+    let count = unsafe withUnsafeMutableBytes(of: &bytes) { bytes in
+        cpostern_syscall(Int(SYS_getrandom), Int(bitPattern: bytes.baseAddress), 8, 0, 0, 0)
+    }
+    guard count == 8 else { throw Failure(SystemError("getrandom")) }
+    var text = TextBuffer<16>()
+    for index in 0..<8 {
+        for digit in 0..<2 {
+            let value = digit == 0 ? bytes[index] >> 4 : bytes[index] & 15
+            text.append(value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10)
+        }
+    }
+    return text
+}
