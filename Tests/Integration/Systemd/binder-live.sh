@@ -53,7 +53,7 @@ check "the program has its listener still" listens 25
 check "of the others nothing is left" not listens 587
 check "the program goes" systemctl stop holder-smtp.service
 check "and so is port 25" eventually not listens 25
-check "the binders are off" has_property postern-binder@smtp.service ActiveState inactive
+check "the binders are off" not has_property postern-binder@smtp.service ActiveState active
 check "the broker is started" systemctl start postern-broker.service
 check "the one that is enabled has brought its port" eventually grants smtp 25
 check "587 is not there" not grants submission 587

@@ -1,7 +1,7 @@
 """Clients for the scripts beside this one: mail, knocking at a port, and PB1 by hand.
 
     mail PORT RECIPIENT SUBJECT    sends a message by SMTP; exit status 0 when it was accepted
-    knock PORT STOP                connects again and again until the file STOP is there, 60 s at most
+    knock PORT STOP [SAY]          connects (and says SAY) again and again until the file STOP is there, 60 s at most
     hold NAME                      takes NAME from the broker and serves it; GETs again when the broker has gone
     ask VERB [KEY=VALUE]...        one request after HELLO, and the reply; exit status 0 when it is 200
 """
@@ -16,7 +16,7 @@ def mail(port, recipient, subject):
         client.sendmail("sender@example.org", [recipient], text)
 
 
-def knock(port, stop):
+def knock(port, stop, say=""):
     """Counts who was greeted; who found no listener; and whose connection was cut, with the process that had it."""
     greeted, refused, cut = 0, 0, 0
     end = time.monotonic() + 60
@@ -30,6 +30,7 @@ def knock(port, stop):
             continue
         with connection:
             try:
+                connection.sendall(say.encode())
                 if connection.recv(100):
                     greeted += 1
                 else:

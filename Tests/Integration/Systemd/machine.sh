@@ -85,11 +85,11 @@ routes: [{recipients: [$1], backends: ["127.0.0.1:2525"]}]
 YAML
 }
 
-# Somebody connects to port 25 again and again, until it is told to stop; nobody may be refused in between.
-start_knocking() {
+# Somebody connects to a port again and again, until it is told to stop; nobody may be refused in between.
+start_knocking() { # [PORT [WHAT TO SAY]], by default 25 and nothing
     rm -f /run/stop /run/knocks
     systemd-run --quiet --unit knocking --collect --uid app -p StandardOutput=file:/run/knocks \
-        python3 -I "$SCRIPTS/machine.py" knock 25 /run/stop
+        python3 -I "$SCRIPTS/machine.py" knock "${1-25}" /run/stop "${2-}"
     check "somebody connects all the time" eventually grep -q knocking /run/knocks
 }
 stop_knocking() { # CUT: how many connections may have ended with the process that had accepted them
