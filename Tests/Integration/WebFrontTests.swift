@@ -114,8 +114,8 @@ struct WebFrontTests {
         ] {
             #expect(page.contains(header), "\(page)")
         }
-        // A master and two workers, none of which was ever anybody else.
-        try expectUnprivileged(nginx, atLeast: 3)
+        // A master and its workers, at least the one that answered; none was ever anybody else.
+        try expectUnprivileged(nginx, atLeast: 2)
         nginx.kill(SIGQUIT)
         #expect(try nginx.exitStatus() == 0, "\(nginx.text)")
         withExtendedLifetime(app) {}
@@ -142,7 +142,7 @@ struct WebFrontTests {
         let third = try front.start(Self.nginx)
         _ = try third.line { $0.contains("start worker process") }
         try clients.expectAllServed()
-        try expectUnprivileged(third, atLeast: 3)
+        try expectUnprivileged(third, atLeast: 2)
         third.kill(SIGQUIT)
         #expect(try third.exitStatus() == 0, "\(third.text)")
         withExtendedLifetime(app) {}

@@ -90,6 +90,8 @@ def hold(name):
             for old in listeners:
                 old.close()
             listeners = [socket.socket(fileno=number) for number in numbers]
+            for one in listeners:
+                one.setblocking(False)
             print("holding", name, "generation", hello["generation"], flush=True)
         while lease is not None or listeners:
             watched = listeners + ([lease] if lease is not None else [])
@@ -99,14 +101,16 @@ def hold(name):
                     lease.close()
                     lease = None
                     continue
-                one.setblocking(False)
-                try:
-                    connection, _ = one.accept()
-                except BlockingIOError:
-                    continue
-                with connection:
-                    connection.setblocking(True)
-                    connection.sendall(f"220 {os.getpid()}\r\n".encode())
+                # As every server with an event loop: until there is no more. Who made the listener block again would
+                # stop it here for good.
+                while True:
+                    try:
+                        connection, _ = one.accept()
+                    except BlockingIOError:
+                        break
+                    with connection:
+                        connection.setblocking(True)
+                        connection.sendall(f"220 {os.getpid()}\r\n".encode())
             if lease is None:
                 break
 

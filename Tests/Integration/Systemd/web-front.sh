@@ -14,7 +14,9 @@ silent() { local output; output=$("$@" 2>&1) && [ -z "$output" ] || { echo "$out
 status() { curl -s -o /dev/null -w '%{http_code}' "$@" http://127.0.0.1/; }
 
 check "systemd-analyze verify has nothing to say about it" silent systemd-analyze verify web-front.service
-check "binder and front are enabled and started" \
+check "the binder alone brings the port, and with it the broker" systemctl start postern-binder@http.service
+check "which runs" has_property postern-broker.service ActiveState active
+check "broker, binder and front are enabled and started" \
     systemctl --quiet enable --now postern-broker.service postern-binder@http.service web-front.service
 check "the app listens" eventually listens 8080
 check "401 without the password" same "$(status)" 401
