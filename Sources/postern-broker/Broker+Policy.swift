@@ -15,8 +15,8 @@ extension Broker {
                 throw Failure(.configuration, "the policy names more than 4096 users and groups")
             }
         }
-        table.keepSlots(of: self.policy)
-        self.apply(table)
+        table.keepSlots(of: &self.policy)
+        self.apply(&table)
         self.isPolicyRead = true
         self.claimInherited()
         self.isRetryDue = true
@@ -40,14 +40,14 @@ extension Broker {
         self.manager.notify("READY=1")
     }
 
-    private mutating func apply(_ table: consuming PolicyTable) {
+    private mutating func apply(_ table: inout PolicyTable) {
         for slot in 0..<64 where self.policy.slots & 1 << slot != 0 {
             let name = self.policy.name(slot)
             let isKept =
                 table.slots & 1 << slot != 0 && table.name(slot).isEqual(to: name.storage.span.extracting(first: name.count))
-            if isKept { self.keepSockets(slot, table) } else { self.remove(slot) }
+            if isKept { self.keepSockets(slot, &table) } else { self.remove(slot) }
         }
-        self.policy = table
+        swap(&self.policy, &table)
     }
 
     /// Closes what a name that is gone has; who holds it keeps its own, and who waits for it is told.
@@ -73,7 +73,7 @@ extension Broker {
     }
 
     /// Finds the new line of each socket of a name that stays; one whose line is gone is closed.
-    private mutating func keepSockets(_ slot: Int, _ table: borrowing PolicyTable) {
+    private mutating func keepSockets(_ slot: Int, _ table: inout PolicyTable) {
         var counts = InlineArray<8, Int>(repeating: 0)
         var isChanged = false
         for place in slot * 8..<slot * 8 + 8 where self.held[place].isHere {

@@ -70,6 +70,18 @@ extension Descriptor {
     }
 }
 
+/// Gives back the pages of the stack below the caller's: reading the policy and making the tables used them once, and
+/// the kernel would keep them for good.
+@inline(never)
+func releaseStack() {
+    var here: UInt8 = 0
+    unsafe withUnsafeMutableBytes(of: &here) { bytes in
+        // What this call itself uses is left alone, to 32 KiB; pages that were never used cost nothing.
+        let end = (Int(bitPattern: bytes.baseAddress) - 32768) & ~4095
+        _ = cpostern_syscall(Int(SYS_madvise), end - (2 << 20), 2 << 20, Int(MADV_DONTNEED), 0, 0)
+    }
+}
+
 /// 64 random bits, as 16 hexadecimal digits: another at each start.
 func randomGeneration() throws(Failure) -> TextBuffer<16> {
     var bytes = InlineArray<8, UInt8>(repeating: 0)
