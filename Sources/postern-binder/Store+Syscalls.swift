@@ -70,7 +70,8 @@ struct Store: ~Copyable {
         while start < answer.text.count, !text.begins(TextRange(start, answer.text.count), with: "\ntext=") {
             start += 1
         }
-        let end = text.firstOffset(of: UInt8(ascii: "\n"), in: TextRange(min(start + 1, answer.text.count), answer.text.count))
+        let end = text.firstOffset(
+            of: UInt8(ascii: "\n"), in: TextRange(min(start + 1, answer.text.count), answer.text.count))
         throw Self.failure(denied ? .permission : .unavailable) {
             $0.append("refused: ")
             let reason = TextRange(min(start + 6, end), end)

@@ -145,7 +145,9 @@ extension Broker {
     }
 
     /// Answers with a refusal that is about a name, and writes it to the log.
-    mutating func refuse(_ index: Int, _ code: ReplyCode, _ reason: StaticString, _ name: TextBuffer<64>, tag: TextBuffer<8>) {
+    mutating func refuse(
+        _ index: Int, _ code: ReplyCode, _ reason: StaticString, _ name: TextBuffer<64>, tag: TextBuffer<8>
+    ) {
         let uid = Int(self.peers[index].uid)
         self.beginReply(code, tag)
         self.reply.append("text") {

@@ -44,7 +44,8 @@ extension Broker {
         for slot in 0..<64 where self.policy.slots & 1 << slot != 0 {
             let name = self.policy.name(slot)
             let isKept =
-                table.slots & 1 << slot != 0 && table.name(slot).isEqual(to: name.storage.span.extracting(first: name.count))
+                table.slots & 1 << slot != 0
+                && table.name(slot).isEqual(to: name.storage.span.extracting(first: name.count))
             if isKept { self.keepSockets(slot, &table) } else { self.remove(slot) }
         }
         swap(&self.policy, &table)
@@ -64,7 +65,8 @@ extension Broker {
         line.add("fds", self.letGo(slot))
         self.audit.write(line)
         self.leases.forget(1 << slot)
-        for index in 0..<Leases.maxPeers where self.peers[index].socket.rawValue >= 0 && self.peers[index].pending == nil {
+        for index in 0..<Leases.maxPeers
+        where self.peers[index].socket.rawValue >= 0 && self.peers[index].pending == nil {
             self.admission.setFixed(index, self.leases.names(of: index) != 0)
         }
         self.counters[slot] = Counters()

@@ -43,7 +43,9 @@ func prepareProcess() throws(Failure) {
             throw SystemError("setrlimit")
         }
         limit = rlimit(rlim_cur: 0, rlim_max: 0)
-        guard unsafe cpostern_setrlimit(Int32(RLIMIT_CORE.rawValue), &limit) == 0 else { throw SystemError("setrlimit") }
+        guard unsafe cpostern_setrlimit(Int32(RLIMIT_CORE.rawValue), &limit) == 0 else {
+            throw SystemError("setrlimit")
+        }
     } catch {
         throw Failure(error)
     }

@@ -108,6 +108,14 @@ import Testing
         #expect(Self.read("PB1 STAT 12345678\nname=\(long)n") == "400 12345678")
     }
 
+    @Test("A request has 32 keys beside name=, which would take long to compare if they were more; more are a 413")
+    func manyKeys() {
+        let keys = (0..<32).map { "x-\($0)=\n" }.joined()
+        #expect(Self.read("PB1 GET t\nname=a\n\(keys)name=b\n") == "get t a b")
+        #expect(Self.read("PB1 GET t\nname=a\n\(keys)x-32=\n") == "413 t")
+        #expect(Self.read("PB1 GET t\n\(keys)mode=shared\nname=a\n") == "413 t")
+    }
+
     @Test("A request has 4096 bytes; one more closes the connection")
     func length() {
         let head = "PB1 LIST t\nx-a="
@@ -190,6 +198,7 @@ private enum ReferenceRequest {
         of key: String, _ value: String, _ verb: String, _ names: [String], _ values: [String: String]
     ) -> Int? {
         func number(upTo limit: Int) -> Int? { Int(value).flatMap { "\($0)" == value && 0...limit ~= $0 ? $0 : nil } }
+        if key != "name", values.count == 32 { return 413 }
         if key != "name", values[key] != nil { return 400 }
         if key.hasPrefix("x-") { return nil }
         switch (verb, key) {
