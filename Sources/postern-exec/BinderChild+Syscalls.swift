@@ -36,31 +36,22 @@ func runBinder(
     let ours = Descriptor(owning: ends[0])
     let theirs = Descriptor(owning: ends[1])
     let pid = try spawnBinder(options, arguments, wanted, socket: theirs.rawValue)
-    // Its end is the child's alone now: that the child is gone must show.
+    // Open up to here, for the child to be given it.
     _ = consume theirs
     let process = Descriptor(owning: cpostern_pidfd_open(pid))
-    let isDone = process.rawValue >= 0 && waitForInput(process, milliseconds)
-    if !isDone {
+    var failure: SystemError? = process.rawValue < 0 ? SystemError("pidfd_open") : nil
+    if failure == nil {
+        do throws(SystemError) { try process.waitForInput(milliseconds, "wait for its end") } catch { failure = error }
+    }
+    if failure != nil {
         // By its descriptor where there is one: the number could be another process's by now.
         _ = process.rawValue >= 0 ? cpostern_pidfd_kill(process.rawValue, SIGKILL) : kill(pid, SIGKILL)
     }
     var status: Int32 = 0
     var waited: pid_t
     repeat { waited = unsafe waitpid(pid, &status, 0) } while waited < 0 && cpostern_errno() == EINTR
-    guard isDone else { throw SystemError("wait for its end, killed after 10 s", errno: ETIMEDOUT) }
+    if let failure { throw failure }
     return BinderOutcome(socket: ours, exitStatus: waited == pid ? cpostern_exit_status(status) : nil)
-}
-
-/// Waits until there is something to read; false if there is not in time.
-private func waitForInput(_ descriptor: borrowing Descriptor, _ milliseconds: Int32) -> Bool {
-    guard let start = try? monotonicMilliseconds() else { return false }
-    while true {
-        guard let now = try? monotonicMilliseconds(), now - start < Int(milliseconds) else { return false }
-        var waiting = pollfd(fd: descriptor.rawValue, events: Int16(POLLIN), revents: 0)
-        let count = unsafe poll(&waiting, 1, milliseconds - Int32(now - start))
-        if count > 0 { return true }
-        guard count == 0 || cpostern_errno() == EINTR else { return false }
-    }
 }
 
 private func spawnBinder(

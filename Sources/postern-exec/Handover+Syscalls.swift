@@ -3,14 +3,14 @@ internal import CPosternSys
 extension Obtained {
     /// Places the listeners from descriptor 3 up, the lease behind them, and says so in the environment, in every
     /// dialect that was asked for. To be followed by exec.
-    consuming func emit(_ options: Options, _ arguments: Arguments) throws(Failure) {
+    consuming func emit() throws(Failure) {
         let count = self.count
         var names = TextBuffer<4160>()
-        for place in 0..<options.nameCount {
-            let name = options.name(place, arguments)
-            for _ in 0..<self.numbering.counts[place] {
+        for place in 0..<self.options.nameCount {
+            let name = self.options.name(place, self.arguments)
+            for _ in 0..<self.counts[place] {
                 if names.count > 0 { names.append(":") }
-                names.append(name.storage.span, TextRange(0, name.count))
+                names.append(name)
             }
         }
         do throws(SystemError) {
@@ -26,7 +26,7 @@ extension Obtained {
                 // An inherited one would be somebody else's, and its descriptor is closed.
                 _ = unsafe unsetenv(("POSTERN_LEASE_FD" as StaticString).cString)
             }
-            if options.speaksNginx {
+            if self.options.speaksNginx {
                 var numbers = TextBuffer<512>()
                 for number in 3..<3 + count {
                     numbers.append(decimal: number)
@@ -34,7 +34,7 @@ extension Obtained {
                 }
                 try setVariable("NGINX", numbers)
             }
-            if options.speaksStdin, dup2(3, 0) < 0 { throw SystemError("dup2") }
+            if self.options.speaksStdin, dup2(3, 0) < 0 { throw SystemError("dup2") }
         } catch {
             throw Failure(error)
         }
@@ -57,12 +57,4 @@ func brokerPath() -> TextBuffer<128> {
     }
     if path.count == 0 { path.append(BrokerConnection.defaultPath) }
     return path
-}
-
-private func setVariable<let size: Int>(_ name: StaticString, _ value: TextBuffer<size>) throws(SystemError) {
-    let result = unsafe value.storage.span.withUnsafeBytes { bytes in
-        guard let value = unsafe bytes.assumingMemoryBound(to: CChar.self).baseAddress else { return Int32(-1) }
-        return unsafe setenv(name.cString, value, 1)
-    }
-    guard result == 0 else { throw SystemError("setenv") }
 }

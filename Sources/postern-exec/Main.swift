@@ -25,8 +25,11 @@ private func run(_ arguments: Arguments) throws(Failure) {
     if options.speaksStdin, obtained.count > 1 {
         throw Failure(.usage, "--speak stdin: the NAME has more than one socket, and descriptor 0 is one")
     }
-    let numbering = obtained.numbering
-    try obtained.emit(options, arguments)
-    guard hasPlaceholders else { return try arguments.execute(options.command) }
-    try arguments.execute(options, replacing: expandArguments(arguments, options, numbering))
+    guard hasPlaceholders else {
+        try obtained.emit()
+        return try arguments.execute(options.command)
+    }
+    let texts = try expandArguments(obtained)
+    try obtained.emit()
+    try arguments.execute(options, replacing: texts)
 }

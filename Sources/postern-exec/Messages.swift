@@ -7,25 +7,23 @@ enum Absence: UInt8 {
 
     /// Writes it behind a message of the binder's.
     func append(to output: inout TextBuffer<1024>) {
-        let path = brokerPath()
         output.append(self == .noBroker ? "; no broker listens at " : "; not all is with the broker at ")
-        output.append(path.storage.span, TextRange(0, path.count))
+        output.append(brokerPath())
     }
 }
 
 extension Obtained {
     /// Fails to get what is missing from `origin`: `get "smtp" from ORIGIN: `, and what `compose` writes.
     func failure(
-        _ status: ExitStatus, _ origin: TextBuffer<128>, _ options: Options, _ arguments: Arguments,
-        _ compose: (inout TextBuffer<1024>) -> Void
+        _ status: ExitStatus, _ origin: TextBuffer<128>, _ compose: (inout TextBuffer<1024>) -> Void
     ) -> Failure {
         Failure(status) {
             $0.append("get ")
             var named = 0
-            for place in 0..<options.nameCount where self.isMissing(place) {
+            for place in 0..<self.options.nameCount where self.isMissing(place) {
                 named += 1
                 guard named <= 4 else { continue }
-                let name = options.name(place, arguments)
+                let name = self.options.name(place, self.arguments)
                 $0.append(named == 1 ? "" : ", ")
                 $0.append(quoted: name.storage.span, TextRange(0, name.count))
             }
@@ -35,7 +33,7 @@ extension Obtained {
                 $0.append(" more")
             }
             $0.append(" from ")
-            $0.append(origin.storage.span, TextRange(0, origin.count))
+            $0.append(origin)
             $0.append(": ")
             compose(&$0)
         }

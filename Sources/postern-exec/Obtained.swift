@@ -1,9 +1,11 @@
 /// The listeners so far, each with the place of its NAME on the command line. Owns them, and the lease.
 struct Obtained: ~Copyable {
+    let options: Options
+    let arguments: Arguments
     /// The broker's connection, if something came from it: while it is open, whoever has it, the lease lasts.
     var lease: Descriptor?
-    /// How the listeners will be numbered.
-    private(set) var numbering = Numbering()
+    /// How many sockets the name at each place has.
+    private(set) var counts = InlineArray<32, UInt8>(repeating: 0)
     /// The places that have no listener yet, a bit each.
     private(set) var missing: UInt32
     private var descriptors = DescriptorList()
@@ -15,9 +17,11 @@ struct Obtained: ~Copyable {
     /// How many listeners there are.
     var count: Int { self.descriptors.count }
 
-    /// Starts without any, for `nameCount` names.
-    init(nameCount: Int) {
-        self.missing = UInt32.max >> UInt32(32 - nameCount)
+    /// Starts without any.
+    init(none options: Options, _ arguments: Arguments) {
+        self.options = options
+        self.arguments = arguments
+        self.missing = UInt32.max >> UInt32(32 - options.nameCount)
     }
 
     /// Takes ownership of one more; fails if there are 64.
@@ -25,20 +29,18 @@ struct Obtained: ~Copyable {
         let index = self.descriptors.count
         guard self.descriptors.append(descriptor) else { throw Failure(.usage, "more than 64 sockets at once") }
         self.places[index] = UInt8(place)
-        self.numbering.counts[place] += 1
+        self.counts[place] += 1
         self.missing &= ~(1 << UInt32(place))
     }
 
     /// The place of each line of a grant; fails unless they are of the names still missing, and of each of them. A
     /// refusal has none.
-    func places(of grant: GrantReader, in text: Span<UInt8>, _ options: Options, _ arguments: Arguments)
-        throws(GrantError) -> InlineArray<64, UInt8>
-    {
+    func places(of grant: GrantReader, in text: Span<UInt8>) throws(GrantError) -> InlineArray<64, UInt8> {
         var places = InlineArray<64, UInt8>(repeating: 0)
         var rest = grant.code == 200 ? self.missing : 0
         for index in 0..<grant.count {
             let name = grant.name(index)
-            guard let place = options.place(of: name, in: text, arguments), self.isMissing(place) else {
+            guard let place = self.options.place(of: name, in: text, self.arguments), self.isMissing(place) else {
                 throw GrantError("a descriptor of a name that was not asked for", name)
             }
             places[index] = UInt8(place)
@@ -69,14 +71,9 @@ struct Obtained: ~Copyable {
         }
         return ordered
     }
-}
 
-/// Which descriptors COMMAND finds the sockets of each NAME under.
-struct Numbering {
-    /// How many sockets each place has.
-    var counts = InlineArray<32, UInt8>(repeating: 0)
-
-    /// The number of the `socket`th socket, from 0, of the name at `place`; nil if it has not as many.
+    /// The number under which COMMAND finds the `socket`th socket, from 0, of the name at `place`; nil if it has not as
+    /// many.
     func number(_ place: Int, _ socket: Int) -> Int? {
         guard socket < Int(self.counts[place]) else { return nil }
         var number = 3 + socket

@@ -57,16 +57,15 @@ func checkPlaceholders(_ arguments: Arguments, _ options: Options) throws(Failur
 }
 
 /// Every ARG that has a placeholder, with the numbers in their places and a NUL behind it, in order: 64 KiB in all.
-func expandArguments(
-    _ arguments: Arguments, _ options: Options, _ numbering: Numbering
-) throws(Failure) -> TextBuffer<65536> {
+func expandArguments(_ obtained: borrowing Obtained) throws(Failure) -> TextBuffer<65536> {
+    let (arguments, options) = (obtained.arguments, obtained.options)
     var output = TextBuffer<65536>()
     for index in (options.command + 1)..<arguments.count {
         try arguments.withBytes(index) { text throws(Failure) in
             var reader = PlaceholderReader()
             var end = 0
             while let found = try reader.next(in: text, options, arguments) {
-                guard let number = numbering.number(found.place, found.socket) else {
+                guard let number = obtained.number(found.place, found.socket) else {
                     throw Failure(.usage) {
                         $0.append(quoted: text, found.range)
                         $0.append(": the NAME has fewer sockets; they are counted from 0")

@@ -95,6 +95,20 @@ struct ExecTests {
                     """)
         }
 
+        @Test("The lease never has a listener's number, wherever the connection was")
+        func gaps() throws {
+            #expect(
+                try ExecWorld.attack("gaps") == """
+                    0
+                    True True a:b:b
+                    3 2001 SOCK_STREAM
+                    4 2002 SOCK_STREAM
+                    5 2003 SOCK_STREAM
+                    lease 6 nginx None
+                    [0, 1, 2, 3, 4, 5, 6]
+                    """)
+        }
+
         @Test("auto: the binder, where no broker is, or nobody listens on its socket", arguments: ["none", "refused"])
         func binder(how: String) throws {
             #expect(
@@ -172,6 +186,7 @@ struct ExecTests {
                 ("lacking", "71", "a name is without a descriptor"), ("cut", "71", "cut off"),
                 ("too-many", "71", "cut off"),
                 ("refusal-with-descriptor", "71", "another number of descriptors"), ("binary", "71", "not a PB1 reply"),
+                ("long-spec", "71", "a spec is tcp or udp"), ("long-reason", "77", "denied: xxxxx"),
                 ("text", "71", "not a PB1 reply"), ("empty", "69", "closed the connection"),
                 ("closes", "69", "closed the connection"), ("silent", "69", "wait for the reply: connection timed out"),
             ])
@@ -191,7 +206,7 @@ struct ExecTests {
                 ("peer.send(b'PB1 404 MISSING binder\\n')", "69", "missing"),
                 ("peer.send(b'x')", "71", "not a PB1 reply"),
                 ("os.fork() or time.sleep(9)", "71", "it sent no PB1 packet"),
-                ("time.sleep(50)", "69", "wait for its end, killed after 10 s: connection timed out"),
+                ("time.sleep(50)", "69", "wait for its end: connection timed out; it was killed"),
             ])
         func binder(script: String, status: String, message: String) throws {
             let text = try ExecWorld.attack("binder", script)
@@ -213,13 +228,12 @@ struct ExecTests {
                     "0\nTrue True a\n3 2001 SOCK_STREAM\n"))
         }
 
-        @Test("A set-id copy is refused", arguments: ["u+s", "g+s"])
+        @Test("A set-id copy is refused", arguments: ["4755", "2755"])
         func setID(mode: String) throws {
+            // (By a program that is gone then: what is open for writing anywhere cannot be started.)
             let copy = try RelayWorld.newFolder() + "/postern-exec"
-            try FileManager.default.copyItem(atPath: ExecWorld.program, toPath: copy)
-            for command in [["chown", "postern-app:postern-app", copy], ["chmod", mode, copy]] {
-                #expect(try RunningProgram.run(command).0 == 0)
-            }
+            let install = ["install", "-o", "postern-app", "-g", "postern-app", "-m", mode, ExecWorld.program, copy]
+            #expect(try RunningProgram.run(install).0 == 0)
             #expect(try ExecWorld.attack("set_id", copy).hasPrefix("77\npostern-exec: the real and the effective user"))
         }
     }
@@ -356,7 +370,7 @@ struct ExecTests {
             for (command, status, message) in [
                 ("/nonexistent", "69", "exec \"/nonexistent\": no such file"),
                 ("/etc/passwd", "77", "exec \"/etc/passwd\":"),
-                ("no-such-command", "69", "exec \"no-such-command\""), ("false", "1", ""),
+                ("no-such-command", "69", "exec \"no-such-command\""), ("false", "1", "1"),
             ] {
                 let text = try ExecWorld.attack("command", command)
                 #expect(text.hasPrefix(status) && text.contains(message), "\(text)")

@@ -3,8 +3,11 @@ import Testing
 
 /// postern-exec in the world that scripts/in-world makes, with Attacks/exec.py around it.
 enum ExecWorld {
-    static let program = (ProcessInfo.processInfo.environment["POSTERN_BIN"] ?? "/nonexistent") + "/postern-exec"
-    static let isHere = World.isHere && FileManager.default.fileExists(atPath: ExecWorld.program)
+    /// The folder of the programs.
+    static let folder = ProcessInfo.processInfo.environment["POSTERN_BIN"] ?? "/nonexistent"
+    static let program = folder + "/postern-exec"
+    static let isHere = World.isHere && FileManager.default.fileExists(atPath: program)
+    static let hasBroker = isHere && FileManager.default.fileExists(atPath: folder + "/postern-broker")
     static let policy = """
         smtp tcp *:25         bind=postern
         http tcp 127.0.0.1:80 bind=postern

@@ -70,6 +70,7 @@ def report(result, *paths):
     """Status, output and errors; each path as its place's word."""
     print(result[0])
     errors = result[2]
+    assert errors == "" or errors.endswith("\n"), errors
     for path, word in [(os.environ["POSTERN_BINDER"], "BINDER")] + list(paths):
         errors = errors.replace(path, word)
     print(result[1] + errors, end="")
@@ -160,6 +161,13 @@ def mixed():
     report(result)
 
 
+def gaps():
+    """auto: what LISTEN_FDS has under other names leaves low numbers free, which the connection then gets."""
+    made = Broker(granting(("a", 2001, listener(2001))))
+    given = [("x", listener(2010 + i)) for i in range(4)] + [("b", listener(2002)), ("b", listener(2003))]
+    report(launch(["a", "b", "--"] + show, given, made.environment()))
+
+
 def refused():
     """A broker that answers with a code and a text: FROM CODE TEXT [ARG…]."""
     source, code, text = sys.argv[2:5]
@@ -206,6 +214,8 @@ def hostile():
         "empty": (b"", [good]),
         "text": (b"hello\n", []),
         "lacking": (line, [good]),
+        "long-spec": (b"PB1 200 OK exec\nfds=1\nfd.0=a " + b"x" * 9000, [good]),
+        "long-reason": (b"PB1 403 DENIED exec\ntext=" + b"x" * 9000, []),
         "closes": None,
     }
     way = sys.argv[2]
