@@ -3,7 +3,6 @@ import ctypes
 from harness import *
 
 TRIALS = {}
-libc = ctypes.CDLL(None, use_errno=True)
 STRANGER = 7001
 #: Where the kernel has SO_PASSRIGHTS (6.16), nobody can send descriptors that are not wanted.
 PASSRIGHTS = 83

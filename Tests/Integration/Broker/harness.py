@@ -3,7 +3,7 @@
 Run as root, in a world that scripts/in-world made. Everything waits with a bound, and every process that is started here
 is ended here.
 """
-import array, contextlib, errno, faulthandler, fcntl, os, pickle, re, resource, select, signal, socket, struct, subprocess, sys
+import array, contextlib, ctypes, errno, faulthandler, fcntl, os, pickle, re, resource, select, signal, socket, struct, subprocess, sys
 import threading, time, traceback
 
 "x".encode("idna")  # (Loaded now: a child of another uid may not be able to.)
@@ -20,6 +20,9 @@ http        tcp 127.0.0.1:80     get=@postern-app store=postern-binder drop=post
 resolver    udp 127.0.0.1:53     get=postern store=postern-binder
 pair        tcp 127.0.0.1:81     reuseport=2 get=postern store=postern-binder
 """
+
+
+libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Failed(Exception):
@@ -39,8 +42,11 @@ def until(condition, what, seconds=5.0, step=0.002):
         time.sleep(step)
 
 
-def become(uid, gid=None, groups=()):
-    """Gives root up for good, capabilities and all."""
+def become(uid, gid=None, groups=(), bounded=False):
+    """Gives root up for good, capabilities and all; with `bounded` the bounding set, too, as a unit's would be."""
+    number = 0
+    while bounded and libc.prctl(24, number, 0, 0, 0) == 0:  # PR_CAPBSET_DROP
+        number += 1
     os.setgroups(list(groups))
     os.setresgid(gid if gid is not None else uid, *([gid if gid is not None else uid] * 2))
     os.setresuid(uid, uid, uid)
@@ -59,7 +65,7 @@ class Child:
                     with contextlib.suppress(OSError):
                         os.close(fd)
             try:
-                become(uid, gid, groups)
+                become(uid, gid, groups, bounded=uid != 0)
                 result = (True, function(*arguments))
             except BaseException as error:
                 result = (False, "".join(traceback.format_exception_only(type(error), error)).strip())
@@ -214,7 +220,7 @@ class Broker:
                               "LISTEN_FDNAMES": ":".join(name for name, _ in numbers)}
             if nofile:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, nofile))
-            become(BROKER)
+            become(BROKER, bounded=True)
             os.execve(PROGRAM, [PROGRAM, *arguments], variables)
         os.close(writer)
         self.reader = threading.Thread(target=self._read, args=(reader,), daemon=True)

@@ -36,7 +36,7 @@ def a_new_port_while_the_other_carries_load():
     load.stop(), extra.stop()
     lines = [f"{name} pid {pid}: {capabilities(pid)}"
              for name, pid in [("broker", broker.pid), ("app on 25", apps[0].pid), ("app on 587", other.pid)]]
-    expect(all("CapPrm=0000000000000000 CapEff=0000000000000000" in line for line in lines), lines)
+    expect(all("CapPrm=0000000000000000 CapEff=0000000000000000 CapBnd=0000000000000000" in line for line in lines), lines)
     expect(load.refused == load.reset == load.slow == 0 and extra.refused == 0, f"25: {load}; 587: {extra}")
     return "\n".join(lines + [f"port 25: {load}", f"port 587: {extra}"])
 
@@ -60,7 +60,6 @@ def an_app_killed_twenty_times():
     return f"20 kill -9: {load}"
 
 
-libc = ctypes.CDLL(None, use_errno=True)
 UNSPEC = b"\0" * 16
 
 
