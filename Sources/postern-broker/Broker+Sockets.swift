@@ -251,8 +251,10 @@ extension Broker {
         var event: StaticString = "healed"
         switch self.held[place].descriptor.look(as: line.socket) {
         case .sound:
-            // (An event without a fault: a UDP socket that was shut down reports that for ever.)
-            self.held[place].isSpoiled = onEvent && self.held[place].descriptor.isHungUp()
+            // (An event without a fault, from a UDP socket that was shut down or has an error in its queue, comes again
+            // and again: then nobody waits for one until it is over.)
+            let isSuspect = onEvent || wasSpoiled
+            self.held[place].isSpoiled = isSuspect && self.held[place].descriptor.isHungUp()
             guard self.held[place].isSpoiled != wasSpoiled else { return }
             event = self.held[place].isSpoiled ? "spoiled" : "sound"
         case .healed:

@@ -98,7 +98,8 @@ struct Broker: ~Copyable {
         do throws(Failure) {
             try self.readPolicy()
         } catch {
-            // Who holds ports already does not let them go for a typing error: it holds them, and serves nobody yet.
+            // Who holds ports already does not let them go for a typing error: it holds them, and serves nobody yet. (A
+            // manager that gave no more than the control socket would only start it again and again.)
             guard self.inherited.count > 0 else { throw error }
         }
         if self.manager.storeLimit > 0 {

@@ -29,6 +29,9 @@ struct BrokerLoadTests {
     @Test("A holder that spoils without a pause neither uses the broker up nor keeps the port")
     func spoiltWithoutAPause() throws { try self.trial("spoilt_without_a_pause") }
 
+    @Test("A socket that hangs up for ever is no reason to spin")
+    func anErrorThatStays() throws { try self.trial("an_error_that_stays") }
+
     @Test("No holder can put a filter on a listener")
     func aFilterCannotBePutOn() throws { try self.trial("a_filter_cannot_be_put_on") }
 

@@ -226,6 +226,35 @@ def cpu(pid):
 
 
 @trial
+def an_error_that_stays():
+    """A UDP socket whose error queue nobody reads, or that was shut down, hangs up for ever: no reason to spin."""
+    broker = Broker(store=("resolver",))
+
+    def holder():
+        held, = Peer().get("resolver")
+        held.setsockopt(socket.IPPROTO_IP, 11, 1)  # IP_RECVERR
+        held.sendto(b"?", ("127.0.0.1", 9))
+        until(lambda: select_errors(held), "an error in the queue")
+        with contextlib.suppress(OSError):
+            held.shutdown(socket.SHUT_RDWR)
+
+    run_as(POSTERN, holder)
+    broker.log("event=spoiled name=resolver")
+    before, mark = cpu(broker.pid), broker.mark()
+    time.sleep(2.5)
+    used = cpu(broker.pid) - before
+    expect(used < 0.1, f"{used:.2f} s of a processor in 2.5 s")
+    expect(broker.mark() - mark < 3, broker.lines[mark:])
+    broker.stop()
+
+
+def select_errors(held):
+    poller = select.poll()
+    poller.register(held, 0)
+    return poller.poll(0)
+
+
+@trial
 def a_filter_cannot_be_put_on():
     """SO_ATTACH_FILTER could keep every connection out, and only its owner could take it off."""
     broker = Broker()
