@@ -32,19 +32,18 @@ extension SocketSpec {
 
 /// The words of a text, with one space between them.
 package struct WordReader {
-    private var rest: TextRange
+    private var rest: TextRange?
 
     /// Reads the words in `range`.
     package init(_ range: TextRange) {
         self.rest = range
     }
 
-    /// The next word, empty where two spaces stand together; nil at the end.
+    /// The next word, empty where two spaces stand together or one at an end; nil behind the last.
     package mutating func next(in text: Span<UInt8>) -> TextRange? {
-        guard self.rest.start <= self.rest.end, self.rest.count > 0 else { return nil }
-        let end = text.firstOffset(of: UInt8(ascii: " "), in: self.rest)
-        let word = TextRange(self.rest.start, end)
-        self.rest.start = Swift.min(end + 1, self.rest.end + 1)
+        guard let rest = self.rest else { return nil }
+        let word = TextRange(rest.start, text.firstOffset(of: UInt8(ascii: " "), in: rest))
+        self.rest = word.end < rest.end ? TextRange(word.end + 1, rest.end) : nil
         return word
     }
 }
