@@ -429,7 +429,8 @@ static inline const char *postern__receive(int fd, struct postern_reply *reply)
         struct cmsghdr header;
         char bytes[CMSG_SPACE((POSTERN_MAX_FDS + 1) * sizeof(int))];
     } control;
-    int came[POSTERN_MAX_FDS + 1];
+    /* (The kernel fills the buffer's padding, too: as many as its bytes hold.) */
+    int came[sizeof control.bytes / sizeof(int)];
     struct iovec part = {reply->text, POSTERN_MAX_REPLY};
     struct msghdr message;
     struct cmsghdr *header;
@@ -448,11 +449,11 @@ static inline const char *postern__receive(int fd, struct postern_reply *reply)
     is_odd = (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0;
     for (header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
         size_t bytes = header->cmsg_len - CMSG_LEN(0), count = bytes / sizeof(int);
-        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS || bytes % sizeof(int) != 0
-            || reply->count + count > POSTERN_MAX_FDS + 1) {
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) {
             is_odd = 1;
             continue;
         }
+        if (bytes % sizeof(int) != 0) is_odd = 1;
         memcpy(came + reply->count, CMSG_DATA(header), count * sizeof(int));
         reply->count += count;
     }
