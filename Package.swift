@@ -129,7 +129,9 @@ let package = Package(
             ] + nio,
             swiftSettings: strict),
         .testTarget(name: "PosternTests", dependencies: ["postern"], swiftSettings: strict),
-        .testTarget(name: "IntegrationTests", path: "Tests/Integration", exclude: ["Attacks"], swiftSettings: strict),
+        .testTarget(
+            name: "IntegrationTests", path: "Tests/Integration", exclude: ["Attacks", "Broker"],
+            swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

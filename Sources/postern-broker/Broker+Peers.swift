@@ -145,7 +145,9 @@ extension Broker {
     }
 
     /// Answers with a refusal that is about a name, and writes it to the log.
-    mutating func refuse(_ index: Int, _ code: ReplyCode, _ reason: StaticString, _ name: TextBuffer<64>, tag: TextBuffer<8>) {
+    mutating func refuse(
+        _ index: Int, _ code: ReplyCode, _ reason: StaticString, _ name: TextBuffer<64>, tag: TextBuffer<8>
+    ) {
         let uid = Int(self.peers[index].uid)
         self.beginReply(code, tag)
         self.reply.append("text") {
@@ -181,7 +183,7 @@ extension Broker {
     }
 
     /// Writes ` names=…`, with commas between them.
-    func addNames(_ names: UInt64, to line: inout AuditLine) {
+    mutating func addNames(_ names: UInt64, to line: inout AuditLine) {
         line.add("names") {
             var isFirst = true
             for slot in 0..<64 where names & 1 << slot != 0 {
@@ -193,7 +195,7 @@ extension Broker {
     }
 
     /// Writes ` holders=UID:PID,…` for who holds the name in a slot, 8 of them at most.
-    func addHolders(of slot: Int, to line: inout AuditLine) {
+    mutating func addHolders(of slot: Int, to line: inout AuditLine) {
         line.add("holders") {
             var count = 0
             for index in 0..<Leases.maxPeers where self.leases.names(of: index) & 1 << slot != 0 && count < 8 {

@@ -15,8 +15,8 @@ extension Broker {
                 throw Failure(.configuration, "the policy names more than 4096 users and groups")
             }
         }
-        table.keepSlots(of: self.policy)
-        self.apply(table)
+        table.keepSlots(of: &self.policy)
+        self.apply(&table)
         self.isPolicyRead = true
         self.claimInherited()
         self.isRetryDue = true
@@ -40,14 +40,15 @@ extension Broker {
         self.manager.notify("READY=1")
     }
 
-    private mutating func apply(_ table: consuming PolicyTable) {
+    private mutating func apply(_ table: inout PolicyTable) {
         for slot in 0..<64 where self.policy.slots & 1 << slot != 0 {
             let name = self.policy.name(slot)
             let isKept =
-                table.slots & 1 << slot != 0 && table.name(slot).isEqual(to: name.storage.span.extracting(first: name.count))
-            if isKept { self.keepSockets(slot, table) } else { self.remove(slot) }
+                table.slots & 1 << slot != 0
+                && table.name(slot).isEqual(to: name.storage.span.extracting(first: name.count))
+            if isKept { self.keepSockets(slot, &table) } else { self.remove(slot) }
         }
-        self.policy = table
+        swap(&self.policy, &table)
     }
 
     /// Closes what a name that is gone has; who holds it keeps its own, and who waits for it is told.
@@ -64,7 +65,8 @@ extension Broker {
         line.add("fds", self.letGo(slot))
         self.audit.write(line)
         self.leases.forget(1 << slot)
-        for index in 0..<Leases.maxPeers where self.peers[index].socket.rawValue >= 0 && self.peers[index].pending == nil {
+        for index in 0..<Leases.maxPeers
+        where self.peers[index].socket.rawValue >= 0 && self.peers[index].pending == nil {
             self.admission.setFixed(index, self.leases.names(of: index) != 0)
         }
         self.counters[slot] = Counters()
@@ -73,7 +75,7 @@ extension Broker {
     }
 
     /// Finds the new line of each socket of a name that stays; one whose line is gone is closed.
-    private mutating func keepSockets(_ slot: Int, _ table: borrowing PolicyTable) {
+    private mutating func keepSockets(_ slot: Int, _ table: inout PolicyTable) {
         var counts = InlineArray<8, Int>(repeating: 0)
         var isChanged = false
         for place in slot * 8..<slot * 8 + 8 where self.held[place].isHere {

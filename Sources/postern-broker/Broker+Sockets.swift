@@ -10,7 +10,7 @@ extension Broker {
     }
 
     /// Whether every socket of the name in a slot is here.
-    func isComplete(_ slot: Int) -> Bool {
+    mutating func isComplete(_ slot: Int) -> Bool {
         var count = 0
         for place in slot * 8..<slot * 8 + 8 where self.held[place].isHere { count += 1 }
         return count == self.policy.socketCount(slot)
@@ -28,7 +28,7 @@ extension Broker {
     /// Puts a socket into its name's place.
     private mutating func put(_ descriptor: consuming Descriptor, _ slot: Int, line: Int) {
         for place in slot * 8..<slot * 8 + 8 where !self.held[place].isHere {
-            self.held[place] = HeldSocket(descriptor: descriptor, line: line)
+            self.held[place] = HeldSocket(descriptor, line: line)
             // No holder may put a filter on it that keeps traffic out; it cannot be healed without a privilege.
             try? self.held[place].descriptor.setOption(lockFilterOption, 1, "setsockopt SO_LOCK_FILTER")
             return
@@ -81,7 +81,7 @@ extension Broker {
     }
 
     /// The line of a name that a socket is for and that has room for it.
-    private func line(for descriptor: borrowing Descriptor, _ slot: Int) -> Int? {
+    private mutating func line(for descriptor: borrowing Descriptor, _ slot: Int) -> Int? {
         guard self.isOfOurNetwork(descriptor) else { return nil }
         for line in 0..<self.policy.lineCount(slot) {
             let spec = self.policy.line(slot, line).socket
@@ -99,7 +99,7 @@ extension Broker {
         return cookie == 0 || self.network == 0 || cookie == self.network
     }
 
-    private func report(_ event: StaticString, _ name: TextBuffer<64>) {
+    private mutating func report(_ event: StaticString, _ name: TextBuffer<64>) {
         var line = AuditLine(event)
         line.add("name") { $0.append(quoted: name.storage.span, TextRange(0, name.count)) }
         self.audit.write(line)
@@ -205,7 +205,7 @@ extension Broker {
     }
 
     /// Tells the manager what there is under a name now.
-    func putIntoStore(_ slot: Int, isReplacing: Bool) {
+    mutating func putIntoStore(_ slot: Int, isReplacing: Bool) {
         guard self.manager.storeLimit > 0 else { return }
         let name = self.policy.name(slot)
         if isReplacing { self.manager.removeStored(name) }
@@ -263,7 +263,7 @@ extension Broker {
             guard !wasSpoiled else { return }
             event = "spoiled"
         }
-        self.held[place].nextLook = self.now + 50
+        self.held[place].countLook(now: self.now)
         let name = self.policy.name(slot)
         var entry = AuditLine(event)
         entry.add("name") { $0.append(name) }
@@ -284,7 +284,7 @@ extension Broker {
             self.counters[slot].isWarned = true
             self.report("nobody-holds", self.policy.name(slot))
         }
-        if self.leases.isKeeping(now: self.now) { self.isRetryDue = true }
+        if self.leases.endKeeping(now: self.now) { self.isRetryDue = true }
         self.reportStatus()
     }
 

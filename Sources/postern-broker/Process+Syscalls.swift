@@ -43,7 +43,9 @@ func prepareProcess() throws(Failure) {
             throw SystemError("setrlimit")
         }
         limit = rlimit(rlim_cur: 0, rlim_max: 0)
-        guard unsafe cpostern_setrlimit(Int32(RLIMIT_CORE.rawValue), &limit) == 0 else { throw SystemError("setrlimit") }
+        guard unsafe cpostern_setrlimit(Int32(RLIMIT_CORE.rawValue), &limit) == 0 else {
+            throw SystemError("setrlimit")
+        }
     } catch {
         throw Failure(error)
     }
@@ -67,6 +69,18 @@ extension Descriptor {
         let size = MemoryLayout<signalfd_siginfo>.size
         let count = unsafe withUnsafeMutableBytes(of: &information) { unsafe read(self.rawValue, $0.baseAddress, size) }
         return count == size ? Int32(information.ssi_signo) : nil
+    }
+}
+
+/// Gives back the pages of the stack below the caller's: reading the policy and making the tables used them once, and
+/// the kernel would keep them for good.
+@inline(never)
+func releaseStack() {
+    var here: UInt8 = 0
+    unsafe withUnsafeMutableBytes(of: &here) { bytes in
+        // What this call itself uses is left alone, to 32 KiB; pages that were never used cost nothing.
+        let end = (Int(bitPattern: bytes.baseAddress) - 32768) & ~4095
+        _ = cpostern_syscall(Int(SYS_madvise), end - (2 << 20), 2 << 20, Int(MADV_DONTNEED), 0, 0)
     }
 }
 

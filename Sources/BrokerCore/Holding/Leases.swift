@@ -94,9 +94,10 @@ package struct Leases: Sendable {
         self.keptUntil = now + Self.grace
     }
 
-    /// Whether names are still kept for somebody; forgets them once their time is over.
-    package mutating func isKeeping(now: Int) -> Bool {
-        if now >= self.keptUntil { self.kept = 0 }
-        return self.kept != 0
+    /// Forgets for whom names are kept once their time is over; whether there were any, so that others can have them now.
+    package mutating func endKeeping(now: Int) -> Bool {
+        guard self.kept != 0, now >= self.keptUntil else { return false }
+        self.kept = 0
+        return true
     }
 }

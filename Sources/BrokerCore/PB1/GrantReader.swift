@@ -34,18 +34,18 @@ package struct GrantReader {
         guard text.holds(tag, at: packet.tag) || (self.code != 200 && text.holds("0", at: packet.tag)) else {
             throw GrantError("the reply to another request", packet.tag)
         }
-        var announced: UInt64? = 0
-        var lines = 0
+        var wrongCount: TextRange?
         do throws(PacketError) {
             while let (key, value) = try packet.next(in: text) {
                 if text.holds("fds", at: key) {
-                    announced = text.decimal(at: value, upTo: 64)
+                    let number = text.decimal(at: value, upTo: 64)
+                    self.count = Int(number ?? 0)
+                    if number == nil { wrongCount = value }
                 } else if text.begins(key, with: "fd.") {
                     guard let index = text.decimal(at: TextRange(key.start + 3, key.end), upTo: 63) else { continue }
                     let end = text.firstOffset(of: UInt8(ascii: " "), in: value)
                     self.names[Int(index)] = TextRange(value.start, end)
                     self.specs[Int(index)] = TextRange(Swift.min(end + 1, value.end), value.end)
-                    lines += 1
                 } else if text.holds("text", at: key) {
                     self.reason = value
                 } else if text.holds("generation", at: key) {
@@ -55,13 +55,10 @@ package struct GrantReader {
         } catch {
             throw GrantError("not a PB1 reply")
         }
-        guard let announced else { throw GrantError("fds= is not a number to 64") }
-        self.count = Int(announced)
+        if let wrongCount { throw GrantError("fds= is 0 to 64", wrongCount) }
         for index in 0..<self.count {
             guard text.isName(self.names[index]) else { throw GrantError("a descriptor without its line") }
         }
-        // (Each key stands once, so that the numbers tell.)
-        guard lines == self.count else { throw GrantError("a line without its descriptor") }
     }
 
     /// The name of a descriptor.

@@ -2,7 +2,7 @@
 /// bad line is not `key=value` with a key of a-z, 0-9, `.`, `_` and `-`.
 package enum PacketError: UInt8, Error {
     case empty = 1
-    case tooLong, badByte, badHead, badVersion, badLine, repeatedKey
+    case tooLong, badByte, badHead, badVersion, badLine, repeatedKey, tooManyKeys
 }
 
 /// One PB1 packet, read line by line: the head, then `key=value` in any order. Offsets are into the packet's text.
@@ -15,6 +15,8 @@ package enum PacketError: UInt8, Error {
 package struct Packet: Sendable {
     /// The most bytes of a request.
     package static var maxRequest: Int { 4096 }
+    /// The most keys of a request beside `name`: each is compared with all before it, and that takes time.
+    package static var maxKeys: Int { 32 }
     /// The most bytes of a reply.
     package static var maxReply: Int { 16384 }
 
@@ -26,6 +28,7 @@ package struct Packet: Sendable {
     package private(set) var tag = TextRange(0, 0)
     private var head = 0
     private var offset = 0
+    private var keyCount = 0
 
     /// Reads a request's head, `PB1 VERB TAG`.
     package init(request text: Span<UInt8>) throws(PacketError) {
@@ -51,6 +54,8 @@ package struct Packet: Sendable {
         guard self.offset < text.count else { return nil }
         let (key, value) = try Packet.line(at: &self.offset, in: text)
         guard !text.holds(self.verb == nil ? "item" : "name", at: key) else { return (key, value) }
+        self.keyCount += 1
+        guard self.verb == nil || self.keyCount <= Packet.maxKeys else { throw .tooManyKeys }
         var earlier = self.head
         while earlier < key.start {
             let other = try Packet.line(at: &earlier, in: text).key

@@ -77,7 +77,7 @@ package struct Request: Sendable {
             switch error {
             case .badVersion: throw RequestError(code: .version, text: "this broker speaks PB1")
             case .empty, .tooLong, .badByte: throw RequestError(code: nil, text: "not a PB1 packet")
-            case .badHead, .badLine, .repeatedKey:
+            case .badHead, .badLine, .repeatedKey, .tooManyKeys:
                 throw RequestError(code: .malformed, text: "the first line is not PB1 VERB TAG")
             }
         }
@@ -105,6 +105,9 @@ package struct Request: Sendable {
         do throws(PacketError) {
             return try packet.next(in: text)
         } catch {
+            guard error != .tooManyKeys else {
+                throw RequestError(code: .tooBig, text: "more than 32 keys beside name=", tag: self.tag)
+            }
             let reason: StaticString = error == .repeatedKey ? "a key twice" : "a line is not KEY=VALUE"
             throw RequestError(code: .malformed, text: reason, tag: self.tag)
         }

@@ -13,9 +13,11 @@ extension SocketSpec {
             throw .init("a socket is tcp or udp", transport)
         }
         while let word = words.next(in: text) {
-            if text.holds("v6only", at: word), !self.isV6Only {
+            if text.holds("v6only", at: word), self.host.family == .ipv6, !self.isV6Only {
                 self.isV6Only = true
-            } else if text.begins(word, with: "device="), 8...22 ~= word.count, self.device.count == 0 {
+            } else if text.begins(word, with: "device="), self.device.count == 0,
+                text.isDevice(TextRange(word.start + 7, word.end))
+            {
                 self.device.append(text, TextRange(word.start + 7, word.end))
             } else {
                 throw .init("not a word of a spec", word)
@@ -32,18 +34,19 @@ extension SocketSpec {
 
 /// The words of a text, with one space between them.
 package struct WordReader {
-    private var rest: TextRange?
+    private var rest: TextRange
 
     /// Reads the words in `range`.
     package init(_ range: TextRange) {
         self.rest = range
     }
 
-    /// The next word, empty where two spaces stand together or one at an end; nil behind the last.
+    /// The next word, empty where two spaces stand together or one at either end; nil behind the last one.
     package mutating func next(in text: Span<UInt8>) -> TextRange? {
-        guard let rest = self.rest else { return nil }
-        let word = TextRange(rest.start, text.firstOffset(of: UInt8(ascii: " "), in: rest))
-        self.rest = word.end < rest.end ? TextRange(word.end + 1, rest.end) : nil
+        guard self.rest.start <= self.rest.end else { return nil }
+        let end = text.firstOffset(of: UInt8(ascii: " "), in: self.rest)
+        let word = TextRange(self.rest.start, end)
+        self.rest.start = end + 1
         return word
     }
 }

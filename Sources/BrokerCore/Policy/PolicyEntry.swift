@@ -97,9 +97,7 @@ extension PolicyEntry {
             }
             self.socket.siblings = UInt8(siblings)
         case 7:
-            guard 1...15 ~= value.count, text.firstOffset(of: UInt8(ascii: "/"), in: value) == value.end,
-                text.firstOffset(of: UInt8(ascii: ":"), in: value) == value.end
-            else { throw .init("a device is 1 to 15 bytes without '/' and ':'", value) }
+            guard text.isDevice(value) else { throw .init("a device is 1 to 15 bytes without '/' and ':'", value) }
             self.socket.device.append(text, value)
         default:
             var start = value.start

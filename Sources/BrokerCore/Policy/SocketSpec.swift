@@ -71,3 +71,11 @@ package struct SocketSpec: Sendable {
             && self.device.storage.span.isEqual(to: other.device.storage.span)
     }
 }
+
+extension Span where Element == UInt8 {
+    /// Whether `range` is a network interface's name: 1 to 15 bytes without `/` and `:`.
+    func isDevice(_ range: TextRange) -> Bool {
+        1...15 ~= range.count && self.firstOffset(of: UInt8(ascii: "/"), in: range) == range.end
+            && self.firstOffset(of: UInt8(ascii: ":"), in: range) == range.end
+    }
+}

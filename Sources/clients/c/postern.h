@@ -310,7 +310,7 @@ static inline const char *postern__parse_grant(
 {
     struct postern_text key, value, word, lines[POSTERN_MAX_FDS];
     const char *error;
-    size_t found = 0;
+    size_t found;
     int has_more;
     long announced = 0;
     memset(lines, 0, sizeof lines);
@@ -321,16 +321,15 @@ static inline const char *postern__parse_grant(
             long index = postern__decimal((struct postern_text){key.start + 3, key.length - 3}, POSTERN_MAX_FDS - 1);
             if (index < 0) continue;
             lines[index] = value;
-            found++;
         }
     }
-    if (announced < 0) return "fds= is not a number to 64";
+    if (announced < 0) return "fds= is 0 to 64";
     for (size_t i = 0; i < (size_t)announced; i++) {
         word = lines[i];
         if (!word.start || !postern__is_name(postern__part(&word, ' ', &has_more)))
             return "a descriptor without its line";
     }
-    if (found != (size_t)announced) return "a line without its descriptor";
+    found = (size_t)announced;
     for (size_t i = 0; i < found; i++) {
         struct postern_listener *item = &listeners->items[i];
         word = postern__part(&lines[i], ' ', &has_more);
