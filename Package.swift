@@ -110,7 +110,7 @@ let package = Package(
         .testTarget(
             name: "BrokerIOTests", dependencies: ["BrokerIO", "BrokerCore", "CPosternSys"], swiftSettings: strict),
         .testTarget(
-            name: "PosternClientTests", dependencies: ["PosternClient"], swiftSettings: strict),
+            name: "PosternClientTests", dependencies: ["PosternClient", "BrokerCore"], swiftSettings: strict),
         .testTarget(
             name: "InspectionTests", dependencies: ["Inspection", "BrokerCore", "BrokerIO"], swiftSettings: strict),
         .testTarget(

@@ -13,6 +13,12 @@ extension Listener {
     }
 }
 
+extension Lease {
+    /// Another descriptor of the connection, close-on-exec, which the caller owns, and by which the lease is held as well;
+    /// negative on failure.
+    package func duplicateDescriptor() -> CInt { cpostern_fcntl(self.descriptor, F_DUPFD_CLOEXEC, 3) }
+}
+
 /// The listener's backlog: a listening socket's TCP_INFO has it as tcpi_sacked (tcp_get_info in the kernel).
 func backlogOf(_ descriptor: CInt) -> Int32 {
     var info = tcp_info()
