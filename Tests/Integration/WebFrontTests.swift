@@ -128,7 +128,7 @@ struct WebFrontTests {
         try prepareNginx(front)
         let first = try front.start(Self.nginx)
         try front.network.waitForPort(80, of: first)
-        let clients = try Clients(front.network)
+        let clients = try Visitors(front.network)
         // The second starts beside the first, which is then told to end.
         let second = try front.start(
             "postern-exec --speak nginx http -- nginx -e stderr -p \"$PWD\" -c \"$PWD/nginx.conf\" -g 'daemon off; pid next.pid;'"
@@ -193,7 +193,7 @@ struct WebFrontTests {
 }
 
 /// Somebody who asks port 80 for a page, again and again.
-private struct Clients {
+private struct Visitors {
     private let program: RunningProgram
     private let stop: String
 
