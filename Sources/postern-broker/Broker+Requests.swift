@@ -165,20 +165,19 @@ extension Broker {
         self.admission.setFixed(index, true)
         self.peers[index].unreadDescriptors = count
         var line = self.auditLine("get", index)
+        let error = self.sendReply(to: index, numbers, count: count)
+        guard error == 0 else { return self.grantFailed(index, pending, error) }
         self.addNames(pending.names, to: &line)
         line.add("mode", pending.isExclusive ? "exclusive" : "shared")
         line.add("fds", count)
-        let error = self.sendReply(to: index, numbers, count: count)
-        guard error == 0 else { return self.grantFailed(index, pending, error) }
-        self.audit.write(line)
         if self.leases.exclusive != wasExclusive { self.writeState() }
     }
 
-    /// A grant that the kernel would not carry: ETOOMANYREFS where too many descriptors are on their way.
+    /// A grant that the kernel would not carry: ETOOMANYREFS where too many descriptors are on their way. What the
+    /// connection held before, it holds.
     private mutating func grantFailed(_ index: Int, _ pending: Pending, _ error: Int32) {
         guard self.peers[index].socket.rawValue >= 0 else { return }
-        self.peers[index].unreadDescriptors = 0
-        self.leasesEnded(self.leases.release(pending.names, of: index))
+        self.audit.write(line)
         self.admission.setFixed(index, self.leases.names(of: index) != 0)
         self.beginReply(.internal, pending.tag)
         self.reply.append("errno", decimal: Int(error))

@@ -29,6 +29,9 @@ struct BrokerAttackTests {
     @Test("Broker: grants that nobody reads are bounded for each uid")
     func peersThatNeverRead() throws { try self.trial("peers_that_never_read") }
 
+    @Test("Broker: a grant that cannot be sent ends no lease")
+    func aFailedGrantEndsNoLease() throws { try self.trial("a_failed_grant_ends_no_lease") }
+
     @Test("Broker: ETOOMANYREFS is an answer, not the end")
     func descriptorsInFlightRunOut() throws { try self.trial("descriptors_in_flight_run_out") }
 

@@ -267,6 +267,44 @@ def peers_that_never_read():
 
 
 @trial
+def a_failed_grant_ends_no_lease():
+    """Who cannot be sent its listener again, because others hoard descriptors, holds it all the same."""
+    policy = "".join(f"n{n} tcp 127.0.0.1:{2000 + n} reuseport=8 get=@postern-app,postern store=postern-binder\n" for n in range(8))
+    broker = Broker(policy, store=[f"n{n}" for n in range(8)])
+    holder = Peer.__new__(Peer)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+
+    def connect_and_get():
+        peer = Peer()
+        peer.get("n0", mode="exclusive")
+        socket.send_fds(theirs, [b"x"], [peer.socket.fileno()])
+
+    run_as(POSTERN, connect_and_get, keep=(theirs.fileno(),))
+    holder.socket = socket.socket(fileno=socket.recv_fds(ours, 1, 1)[1][0])
+    holder.socket.settimeout(5)
+    broker.limit_files(100)
+
+    def hoard(ready):
+        peers = [Peer(), Peer()]
+        for peer in peers:
+            peer.send(get_text(*(f"n{n}" for n in range(1, 8))))
+            peer.socket.recv(16384, socket.MSG_PEEK)
+        os.write(ready, b"x")
+        time.sleep(60)
+
+    reader, writer = os.pipe()
+    children = [Child(STRANGER + n, hoard, writer, gid=APP, keep=(writer,)) for n in range(3)]
+    for _ in children:
+        os.read(reader, 1)
+    code = run_as(POSTERN, lambda: holder.code(get_text("n0", mode="exclusive")), keep=(holder.socket.fileno(),))
+    expect(code == 500, code)
+    expect(run_as(POSTERN, lambda: Peer().code(get_text("n0"))) == 409, "the lease is gone")
+    for child in children:
+        child.kill()
+    broker.stop()
+
+
+@trial
 def descriptors_in_flight_run_out():
     """ETOOMANYREFS: the broker's limit is lowered until its own grants cannot be sent; a 500, and it lives."""
     policy = "".join(f"n{n} tcp 127.0.0.1:{2000 + n} reuseport=8 get=@postern-app store=postern-binder\n" for n in range(8))

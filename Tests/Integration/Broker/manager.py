@@ -195,7 +195,13 @@ def an_exclusive_name_is_kept_for_its_holder():
     """After a restart its last holder's uid has 2 s; then it is anybody's."""
     manager = Manager()
     broker = Broker(environment=manager.environment)
-    holder = Child(POSTERN, lambda: (Peer().get("smtp", mode="exclusive"), time.sleep(30)))
+
+    def hold():
+        peer = Peer()
+        peer.get("smtp", mode="exclusive")
+        time.sleep(30)
+
+    holder = Child(POSTERN, hold)
     broker.log("event=get .*mode=exclusive")
     broker.stop(signal.SIGKILL)
     holder.kill()
@@ -210,7 +216,7 @@ def an_exclusive_name_is_kept_for_its_holder():
     # (That lease was shared, so nothing is kept now.)
     broker.start(environment=manager.environment, descriptors=manager.descriptors())
     expect(run_as(APP, lambda: Peer().code(get_text("smtp", mode="exclusive"))) == 200, "kept for nobody")
-    holder = Child(POSTERN, lambda: (Peer().get("smtp", mode="exclusive"), time.sleep(30)))
+    holder = Child(POSTERN, hold)
     broker.log(rf"event=get uid={POSTERN} .*mode=exclusive", start=broker.mark() - 1)
     broker.stop(signal.SIGKILL)
     holder.kill()
