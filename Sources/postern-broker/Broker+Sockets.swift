@@ -286,7 +286,9 @@ extension Broker {
             self.counters[slot].isWarned = true
             self.report("nobody-holds", self.policy.name(slot))
         }
-        if self.leases.endKeeping(now: self.now) { self.isRetryDue = true }
+        _ = self.leases.endKeeping(now: self.now)
+        // (Names may be kept for nobody any more, and grants may have been read.)
+        self.isRetryDue = true
         self.reportStatus()
     }
 
