@@ -122,10 +122,12 @@ struct Broker: ~Copyable {
             wait(&self.polled, count: count, milliseconds: self.nextDeadline() - clock())
             self.now = clock()
             if self.polled[1].revents != 0 { self.readSignals() }
+            interruptCalls(everyMilliseconds: 1)
             for index in 2..<count where self.polled[index].revents != 0 { self.handle(index) }
             if self.polled[0].revents != 0 { self.acceptPeers() }
             self.runTimers()
             if self.isRetryDue { self.retryPending() }
+            interruptCalls(everyMilliseconds: 0)
         }
         self.end()
     }

@@ -35,6 +35,9 @@ struct BrokerAttackTests {
     @Test("Broker: a grant that cannot be sent ends no lease")
     func aFailedGrantEndsNoLease() throws { try self.trial("a_failed_grant_ends_no_lease") }
 
+    @Test("Broker: a socket that lingers when it is closed stops nobody")
+    func aCloseThatLingers() throws { try self.trial("a_close_that_lingers") }
+
     @Test("Broker: who waits over a reload gets no more than the new policy gives")
     func whoWaitsOverAReload() throws { try self.trial("who_waits_over_a_reload") }
 

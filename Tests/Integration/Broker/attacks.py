@@ -350,6 +350,50 @@ def a_failed_grant_ends_no_lease():
 
 
 @trial
+def a_close_that_lingers():
+    """A socket whose last close takes as long as its sender likes (SO_LINGER) stops the broker for no time."""
+    broker = Broker()
+    there, here = os.pipe(), os.pipe()
+
+    def storer():
+        def next_step():
+            os.write(there[1], b"x")
+            os.read(here[0], 1)
+
+        sink = listener("127.0.0.1", 0)
+        full = socket.create_connection(sink.getsockname())
+        full.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                full.send(b"x" * 65536)
+        full.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 20))
+        one, many = Peer(timeout=30), Peer(timeout=30)
+        one.hello(), many.hello()
+        next_step()
+        # Refused here, and refused by the kernel where it is one of more than the broker has room for.
+        one.send(store_text("submission", "tcp [::]:587"), [full.fileno()])
+        with contextlib.suppress(PermissionError):
+            many.send(store_text("submission", "tcp [::]:587"), [full.fileno()] * 9)
+        full.close()
+        next_step()
+        start = time.monotonic()
+        Peer(timeout=30).hello()
+        seconds = time.monotonic() - start
+        expect(one.receive()[0].startswith("PB1 415 ") and many.is_closed(), "taken")
+        return seconds
+
+    child = Child(BINDER, storer, keep=(there[1], here[0]))
+    # (Stopped until the sender has closed its own copy.)
+    for number in (signal.SIGSTOP, signal.SIGCONT):
+        expect(os.read(there[0], 1) == b"x", "the sender")
+        os.kill(broker.pid, number)
+        os.write(here[1], b"x")
+    seconds = child.result(60)
+    expect(seconds < 1, f"{seconds:.1f} s without an answer")
+    broker.stop()
+
+
+@trial
 def who_waits_over_a_reload():
     """A right that is taken away counts for who waits, too; and so does the limit of 64 sockets."""
     policy = "".join(f"n{n} tcp 127.0.0.1:{2000 + n} get=postern,postern-app store=postern-binder\n" for n in range(32))
