@@ -153,7 +153,7 @@ extension Broker {
             for line in 0..<self.policy.lineCount(slot) {
                 let spec = self.policy.line(slot, line).spec
                 for place in slot * 8..<slot * 8 + 8 where self.held[place].isHere && self.held[place].line == line {
-                    self.look(place, onEvent: false)
+                    self.look(place)
                     numbers[count] = self.held[place].descriptor.rawValue
                     self.reply.append("fd", count) {
                         $0.append(name)

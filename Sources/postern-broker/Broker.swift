@@ -159,7 +159,7 @@ struct Broker: ~Copyable {
     private mutating func handle(_ index: Int) {
         let owner = Int(self.owners[index])
         let events = Int32(self.polled[index].revents)
-        guard owner < Leases.maxPeers else { return self.look(owner - Leases.maxPeers, onEvent: true) }
+        guard owner < Leases.maxPeers else { return self.look(owner - Leases.maxPeers) }
         // (It may have gone since poll(2): another's request or a reload closes connections.)
         guard self.peers[owner].socket.rawValue >= 0 else { return }
         if self.peers[owner].barrier.rawValue >= 0 {

@@ -26,6 +26,12 @@ struct BrokerLoadTests {
     @Test("A UDP socket that a holder connected hears everybody again within 1.1 s")
     func spoiltUdp() throws { try self.trial("spoilt_udp") }
 
+    @Test("A UDP socket is of its own device again within 1.5 s")
+    func spoiltDevices() throws { try self.trial("spoilt_devices") }
+
+    @Test("A UDP socket that a holder shut down is said to be spoiled, once")
+    func spoiltForGood() throws { try self.trial("spoilt_for_good") }
+
     @Test("A holder that spoils without a pause neither uses the broker up nor keeps the port")
     func spoiltWithoutAPause() throws { try self.trial("spoilt_without_a_pause") }
 
