@@ -29,6 +29,8 @@ extension Broker {
     private mutating func put(_ descriptor: consuming Descriptor, _ slot: Int, line: Int) {
         for place in slot * 8..<slot * 8 + 8 where !self.held[place].isHere {
             self.held[place] = HeldSocket(descriptor, line: line)
+            self.counters[slot].idleSince = self.now
+            self.counters[slot].isWarned = false
             // No holder may put a filter on it that keeps traffic out; it cannot be healed without a privilege.
             try? self.held[place].descriptor.setOption(lockFilterOption, 1, "setsockopt SO_LOCK_FILTER")
             return
@@ -176,8 +178,6 @@ extension Broker {
         let count = descriptors.count
         while let descriptor = descriptors.popLast() { self.put(descriptor, slot, line: line) }
         self.counters[slot].stores += 1
-        self.counters[slot].idleSince = self.now
-        self.counters[slot].isWarned = false
         var entry = self.auditLine("store", index)
         entry.add("name") { $0.append(name) }
         entry.add("spec") { $0.append(quoted: text, request.spec) }

@@ -228,6 +228,16 @@ def an_exclusive_name_is_kept_for_its_holder():
 
 
 @trial
+def nobody_is_missed_at_the_start():
+    """Who held a listener before a restart has 30 s to come back before the log says that nobody holds it."""
+    made = listener("::", 25, family=socket.AF_INET6, v6only=0)
+    broker = Broker(store=(), descriptors={"smtp": [made.fileno()]})
+    time.sleep(2.5)
+    expect(not any("event=nobody-holds" in line for line in broker.lines), broker.lines)
+    broker.stop()
+
+
+@trial
 def what_comes_back_is_checked():
     """Spoiled while nobody looked: healed. Of another name or another socket: closed, and said."""
     manager = Manager()
