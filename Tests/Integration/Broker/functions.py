@@ -492,8 +492,9 @@ def a_log_that_nobody_reads():
     try:
         until(lambda: run_as(POSTERN, can_connect), "the broker", 10)
         start = time.monotonic()
-        expect(run_as(POSTERN, lambda: Peer(timeout=20).code(get_text("submission"))) == 404, "an answer")
-        expect(time.monotonic() - start < 5, f"{time.monotonic() - start:.1f} s for one answer")
+        codes = run_as(POSTERN, lambda: [Peer(timeout=20).code(get_text("submission")) for _ in range(5)])
+        expect(codes == [404] * 5, codes)
+        expect(time.monotonic() - start < 1, f"{time.monotonic() - start:.1f} s for five answers")
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
