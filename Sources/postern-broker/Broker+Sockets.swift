@@ -29,6 +29,7 @@ extension Broker {
     private mutating func put(_ descriptor: consuming Descriptor, _ slot: Int, line: Int) {
         for place in slot * 8..<slot * 8 + 8 where !self.held[place].isHere {
             self.held[place] = HeldSocket(descriptor, line: line)
+            self.held[place].family = self.held[place].descriptor.family
             self.counters[slot].idleSince = self.now
             self.counters[slot].isWarned = false
             // No holder may put a filter on it that keeps traffic out; it cannot be healed without a privilege.
@@ -256,7 +257,7 @@ extension Broker {
         let line = self.policy.line(slot, self.held[place].line)
         let wasSpoiled = self.held[place].isSpoiled
         var event: StaticString = "healed"
-        switch self.held[place].descriptor.look(as: line.socket) {
+        switch self.held[place].descriptor.look(as: line.socket, family: self.held[place].family) {
         case .sound:
             // (A UDP socket that was shut down, or has an error in its queue, shows it by nothing else, again and again:
             // nobody waits for events of it until that is over.)

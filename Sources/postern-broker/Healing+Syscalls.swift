@@ -20,7 +20,9 @@ extension Descriptor {
     /// - setsockopt(2) of SO_BINDTODEVICE: a UDP socket is dissolved and bound to its own device, if it has one; what
     ///   binds a TCP socket cannot be undone.
     /// - listen(2) with another backlog: listen again, at every look.
-    func look(as spec: SocketSpec) -> Look {
+    ///
+    /// `family` is the one that it had when it came: a holder can make an IPv4 socket of an IPv6 one (IPV6_ADDRFORM).
+    func look(as spec: SocketSpec, family: Int32? = nil) -> Look {
         var isHealed = false
         switch spec.transport {
         case .tcp:
@@ -38,6 +40,7 @@ extension Descriptor {
             }
         }
         do throws(SocketMismatch) { try self.check(against: spec) } catch { return .spoiled(error) }
+        if let family, family != self.family { return .spoiled(.family) }
         return isHealed ? .healed : .sound
     }
 
@@ -68,6 +71,9 @@ extension Descriptor {
         var family = sa_family_t(AF_UNSPEC)
         _ = unsafe withUnsafeBytes(of: &family) { unsafe cpostern_connect(self.rawValue, $0.baseAddress, 2) }
     }
+
+    /// SO_DOMAIN; nil if it is no socket.
+    var family: Int32? { try? self.option(SOL_SOCKET, SO_DOMAIN, "getsockopt") }
 
     /// A number of 64 bits that the kernel knows a socket (SO_COOKIE) or its network namespace (SO_NETNS_COOKIE, Linux
     /// 5.14) by; 0 where it does not say.

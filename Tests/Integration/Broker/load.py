@@ -219,6 +219,41 @@ def is_connected(held):
 
 
 @trial
+def spoilt_by_another_family():
+    """IPV6_ADDRFORM makes an IPv4 socket of `*`, which looks right and hears no IPv6 any more: that is said."""
+    broker = Broker("both udp *:53 get=postern store=postern-binder list=postern\n"
+                    "web tcp *:80 get=postern store=postern-binder list=postern\n", store=("both", "web"))
+
+    def holder():
+        peer = Peer()
+        both, web = peer.get("both", "web")
+        elsewhere = listener("127.0.0.1", 0)
+        for held in (both, web):
+            if held is web:
+                held.shutdown(socket.SHUT_RDWR)
+                connect_nowhere(held)
+
+            def is_converted():
+                # (The broker heals it meanwhile.)
+                with contextlib.suppress(OSError):
+                    connect_nowhere(held)
+                    held.connect(("::ffff:127.0.0.1", elsewhere.getsockname()[1]))
+                    held.setsockopt(socket.IPPROTO_IPV6, 1, socket.AF_INET)
+                return held.getsockopt(socket.SOL_SOCKET, socket.SO_DOMAIN) == socket.AF_INET
+
+            until(is_converted, "an IPv4 socket")
+            connect_nowhere(held)
+        until(lambda: peer.ask("PB1 LIST a")[0].count(" spoiled") == 2, "both are spoiled", 2.5, 0.05)
+
+    run_as(POSTERN, holder)
+    time.sleep(2.5)
+    for name in ("both", "web"):
+        broker.log(f"event=spoiled name={name}")
+        expect(sum(f"event=spoiled name={name}" in line for line in broker.lines) <= 2, broker.lines)
+    broker.stop()
+
+
+@trial
 def spoilt_for_good():
     """A UDP socket that a holder shut down for reading ends nobody's recv(2) any more: it is said to be spoiled, once."""
     broker = Broker(store=("resolver",))
