@@ -109,9 +109,18 @@ extension Broker {
             return self.refuse(
                 index, .denied, "the process that asks is another user's than the one that connected", tag: tag)
         }
+        // (Without this one connection could have any number of grants on their way.)
+        guard !self.peers[index].socket.hasUnread() else {
+            return self.refuse(index, .tooMany, "the reply to the last request has not been read", tag: tag)
+        }
+        self.answer(index, request, text, tag, self.identity(of: index), &received.descriptors)
+    }
+
+    /// Who connected.
+    func identity(of index: Int) -> Identity {
         var identity = Identity(uid: self.peers[index].uid, gid: self.peers[index].gid)
         self.peers[index].socket.addPeerGroups(to: &identity)
-        self.answer(index, request, text, tag, identity, &received.descriptors)
+        return identity
     }
 
     private mutating func closeForViolation(_ index: Int, _ reason: StaticString) {

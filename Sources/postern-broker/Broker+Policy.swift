@@ -17,6 +17,8 @@ extension Broker {
         }
         table.keepSlots(of: &self.policy)
         self.apply(&table)
+        self.recheckPending()
+        self.endFixed()
         self.isPolicyRead = true
         self.claimInherited()
         self.isRetryDue = true
@@ -65,13 +67,38 @@ extension Broker {
         line.add("fds", self.letGo(slot))
         self.audit.write(line)
         self.leases.forget(1 << slot)
+        self.counters[slot] = Counters()
+        self.counters[slot].idleSince = self.now
+        self.manager.removeStored(name)
+    }
+
+    /// Refuses who waits for what the new policy does not let it have, or for more sockets than a reply can carry now.
+    private mutating func recheckPending() {
+        for index in 0..<Leases.maxPeers {
+            guard let pending = self.peers[index].pending else { continue }
+            let identity = self.identity(of: index)
+            var lost: Int?
+            for number in 0..<pending.count {
+                let slot = Int(pending.slots[number])
+                if !self.policy.permits(.get, slot, to: identity) { lost = slot }
+            }
+            if let lost {
+                self.peers[index].pending = nil
+                let name = self.policy.name(lost)
+                self.refuse(index, .denied, "may not get it (get= in the policy)", name, tag: pending.tag)
+            } else if self.socketCount(pending) > DescriptorList.capacity {
+                self.peers[index].pending = nil
+                self.refuse(index, .tooBig, "more than 64 sockets at once", tag: pending.tag)
+            }
+        }
+    }
+
+    /// Lets every connection that holds nothing and waits for nothing make room again.
+    mutating func endFixed() {
         for index in 0..<Leases.maxPeers
         where self.peers[index].socket.rawValue >= 0 && self.peers[index].pending == nil {
             self.admission.setFixed(index, self.leases.names(of: index) != 0)
         }
-        self.counters[slot] = Counters()
-        self.counters[slot].idleSince = self.now
-        self.manager.removeStored(name)
     }
 
     /// Finds the new line of each socket of a name that stays; one whose line is gone is closed.

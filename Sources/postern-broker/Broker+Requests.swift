@@ -49,19 +49,14 @@ extension Broker {
         pending.deadline = self.now + request.wait
         self.order += 1
         pending.order = self.order
-        var sockets = 0
         for number in 0..<request.nameCount {
             guard let slot = self.permittedSlot(index, request, number, text, tag, .get, identity) else { return }
             pending.slots[number] = UInt8(slot)
             pending.names |= 1 << slot
-            sockets += self.policy.socketCount(slot)
         }
         pending.count = request.nameCount
-        guard sockets <= DescriptorList.capacity else {
+        guard self.socketCount(pending) <= DescriptorList.capacity else {
             return self.refuse(index, .tooBig, "more than 64 sockets at once", tag: tag)
-        }
-        guard self.unreadDescriptors(of: identity.uid) + sockets <= Self.maxUnread else {
-            return self.refuse(index, .tooMany, "this user has not read the grants that it was sent", tag: tag)
         }
         self.peers[index].pending = pending
         self.attempt(index)
@@ -101,13 +96,18 @@ extension Broker {
         for slot in 0..<64 where pending.names & 1 << slot != 0 && !self.isComplete(slot) { incomplete |= 1 << slot }
         let obstacles = self.leases.obstacles(
             to: pending.names, exclusively: pending.isExclusive, peer: index, uid: self.peers[index].uid, now: self.now)
-        guard incomplete | obstacles != 0 else {
+        let isFree = incomplete | obstacles == 0
+        if isFree, self.unreadDescriptors(of: self.peers[index].uid) + self.socketCount(pending) <= Self.maxUnread {
             self.peers[index].pending = nil
             return self.grant(index, pending)
         }
         guard self.now >= pending.deadline else { return self.admission.setFixed(index, true) }
         self.peers[index].pending = nil
         self.admission.setFixed(index, self.leases.names(of: index) != 0)
+        guard !isFree else {
+            return self.refuse(
+                index, .tooMany, "this user has not read the grants that it was sent", tag: pending.tag)
+        }
         let slot = (incomplete != 0 ? incomplete : obstacles).trailingZeroBitCount
         self.refuse(
             index, incomplete != 0 ? .missing : .busy,
@@ -135,20 +135,25 @@ extension Broker {
         }
     }
 
+    /// How many sockets a request is for.
+    mutating func socketCount(_ pending: Pending) -> Int {
+        var sockets = 0
+        for number in 0..<pending.count { sockets += self.policy.socketCount(Int(pending.slots[number])) }
+        return sockets
+    }
+
     private mutating func grant(_ index: Int, _ pending: Pending) {
         var numbers = InlineArray<64, Int32>(repeating: -1)
         var count = 0
         self.beginReply(.ok, pending.tag)
-        var sockets = 0
-        for number in 0..<pending.count { sockets += self.policy.socketCount(Int(pending.slots[number])) }
-        self.reply.append("fds", decimal: sockets)
+        self.reply.append("fds", decimal: self.socketCount(pending))
         for number in 0..<pending.count {
             let slot = Int(pending.slots[number])
             let name = self.policy.name(slot)
             for line in 0..<self.policy.lineCount(slot) {
                 let spec = self.policy.line(slot, line).spec
                 for place in slot * 8..<slot * 8 + 8 where self.held[place].isHere && self.held[place].line == line {
-                    self.look(place, onEvent: false)
+                    self.look(place)
                     numbers[count] = self.held[place].descriptor.rawValue
                     self.reply.append("fd", count) {
                         $0.append(name)
@@ -160,6 +165,8 @@ extension Broker {
             }
             self.counters[slot].gets += 1
         }
+        let error = self.sendReply(to: index, numbers, count: count)
+        guard error == 0 else { return self.grantFailed(index, pending, error) }
         let wasExclusive = self.leases.exclusive
         self.leases.grant(pending.names, exclusively: pending.isExclusive, to: index, now: self.now)
         self.admission.setFixed(index, true)
@@ -168,17 +175,14 @@ extension Broker {
         self.addNames(pending.names, to: &line)
         line.add("mode", pending.isExclusive ? "exclusive" : "shared")
         line.add("fds", count)
-        let error = self.sendReply(to: index, numbers, count: count)
-        guard error == 0 else { return self.grantFailed(index, pending, error) }
-        self.audit.write(line)
         if self.leases.exclusive != wasExclusive { self.writeState() }
+        self.audit.write(line)
     }
 
-    /// A grant that the kernel would not carry: ETOOMANYREFS where too many descriptors are on their way.
+    /// A grant that the kernel would not carry: ETOOMANYREFS where too many descriptors are on their way. What the
+    /// connection held before, it holds.
     private mutating func grantFailed(_ index: Int, _ pending: Pending, _ error: Int32) {
         guard self.peers[index].socket.rawValue >= 0 else { return }
-        self.peers[index].unreadDescriptors = 0
-        self.leasesEnded(self.leases.release(pending.names, of: index))
         self.admission.setFixed(index, self.leases.names(of: index) != 0)
         self.beginReply(.internal, pending.tag)
         self.reply.append("errno", decimal: Int(error))
@@ -322,6 +326,7 @@ extension Broker {
         }
         self.manager.removeStored(name)
         self.leases.forget(1 << slot)
+        self.endFixed()
         self.leasesEnded(1 << slot)
         var line = self.auditLine("drop", index)
         line.add("name") { $0.append(name) }

@@ -29,6 +29,9 @@ extension Broker {
     private mutating func put(_ descriptor: consuming Descriptor, _ slot: Int, line: Int) {
         for place in slot * 8..<slot * 8 + 8 where !self.held[place].isHere {
             self.held[place] = HeldSocket(descriptor, line: line)
+            self.held[place].family = self.held[place].descriptor.family
+            self.counters[slot].idleSince = self.now
+            self.counters[slot].isWarned = false
             // No holder may put a filter on it that keeps traffic out; it cannot be healed without a privilege.
             try? self.held[place].descriptor.setOption(lockFilterOption, 1, "setsockopt SO_LOCK_FILTER")
             return
@@ -83,12 +86,19 @@ extension Broker {
     /// The line of a name that a socket is for and that has room for it.
     private mutating func line(for descriptor: borrowing Descriptor, _ slot: Int) -> Int? {
         guard self.isOfOurNetwork(descriptor) else { return nil }
-        for line in 0..<self.policy.lineCount(slot) {
-            let spec = self.policy.line(slot, line).socket
-            guard self.count(slot, line: line) < spec.descriptorCount else { continue }
-            // (The last run's holders may have spoiled it meanwhile.)
-            if case .spoiled = descriptor.look(as: spec) { continue }
-            return line
+        // (The last run's holders may have spoiled it meanwhile; but what is sound is healed to fit no other line.)
+        for isHealing in 0..<2 {
+            for line in 0..<self.policy.lineCount(slot) {
+                let spec = self.policy.line(slot, line).socket
+                guard self.count(slot, line: line) < spec.descriptorCount else { continue }
+                if isHealing == 0 {
+                    if (try? descriptor.check(against: spec)) != nil { return line }
+                } else if case .spoiled = descriptor.look(as: spec) {
+                    continue
+                } else {
+                    return line
+                }
+            }
         }
         return nil
     }
@@ -169,8 +179,6 @@ extension Broker {
         let count = descriptors.count
         while let descriptor = descriptors.popLast() { self.put(descriptor, slot, line: line) }
         self.counters[slot].stores += 1
-        self.counters[slot].idleSince = self.now
-        self.counters[slot].isWarned = false
         var entry = self.auditLine("store", index)
         entry.add("name") { $0.append(name) }
         entry.add("spec") { $0.append(quoted: text, request.spec) }
@@ -243,18 +251,17 @@ extension Broker {
     }
 
     /// Looks at one socket, heals it if a holder has spoiled it, and says so.
-    mutating func look(_ place: Int, onEvent: Bool) {
+    mutating func look(_ place: Int) {
         guard self.held[place].isHere else { return }
         let slot = place / 8
         let line = self.policy.line(slot, self.held[place].line)
         let wasSpoiled = self.held[place].isSpoiled
         var event: StaticString = "healed"
-        switch self.held[place].descriptor.look(as: line.socket) {
+        switch self.held[place].descriptor.look(as: line.socket, family: self.held[place].family) {
         case .sound:
-            // (An event without a fault, from a UDP socket that was shut down or has an error in its queue, comes again
-            // and again: then nobody waits for one until it is over.)
-            let isSuspect = onEvent || wasSpoiled
-            self.held[place].isSpoiled = isSuspect && self.held[place].descriptor.isHungUp()
+            // (A UDP socket that was shut down, or has an error in its queue, shows it by nothing else, again and again:
+            // nobody waits for events of it until that is over.)
+            self.held[place].isSpoiled = self.held[place].descriptor.isHungUp()
             guard self.held[place].isSpoiled != wasSpoiled else { return }
             event = self.held[place].isSpoiled ? "spoiled" : "sound"
         case .healed:
@@ -276,7 +283,7 @@ extension Broker {
 
     /// Looks at every socket, since not everything that spoils one is an event; and at who holds nothing.
     mutating func lookAtAll() {
-        for place in 0..<512 where self.held[place].isHere { self.look(place, onEvent: false) }
+        for place in 0..<512 where self.held[place].isHere { self.look(place) }
         let leased = self.leases.held
         for slot in 0..<64 where self.policy.slots & 1 << slot != 0 {
             guard leased & 1 << slot == 0, self.isComplete(slot) else { continue }
@@ -286,7 +293,9 @@ extension Broker {
             self.counters[slot].isWarned = true
             self.report("nobody-holds", self.policy.name(slot))
         }
-        if self.leases.endKeeping(now: self.now) { self.isRetryDue = true }
+        _ = self.leases.endKeeping(now: self.now)
+        // (Names may be kept for nobody any more, and grants may have been read.)
+        self.isRetryDue = true
         self.reportStatus()
     }
 

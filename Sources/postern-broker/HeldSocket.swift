@@ -4,6 +4,8 @@ struct HeldSocket: ~Copyable {
     var descriptor: Descriptor
     /// Which of the name's lines it is for.
     var line: Int
+    /// AF_INET or AF_INET6, as it was when it came.
+    var family: Int32?
     /// A holder made it unusable, and it could not be healed.
     var isSpoiled = false
     /// When a hang-up of it is heeded again. Who spoils it again and again has it healed at once eight times, then no

@@ -29,6 +29,18 @@ struct BrokerAttackTests {
     @Test("Broker: grants that nobody reads are bounded for each uid")
     func peersThatNeverRead() throws { try self.trial("peers_that_never_read") }
 
+    @Test("Broker: grants pile up neither unread on one connection nor for those that waited")
+    func grantsPiledUp() throws { try self.trial("grants_piled_up") }
+
+    @Test("Broker: a grant that cannot be sent ends no lease")
+    func aFailedGrantEndsNoLease() throws { try self.trial("a_failed_grant_ends_no_lease") }
+
+    @Test("Broker: a socket that lingers when it is closed stops nobody")
+    func aCloseThatLingers() throws { try self.trial("a_close_that_lingers") }
+
+    @Test("Broker: who waits over a reload gets no more than the new policy gives")
+    func whoWaitsOverAReload() throws { try self.trial("who_waits_over_a_reload") }
+
     @Test("Broker: ETOOMANYREFS is an answer, not the end")
     func descriptorsInFlightRunOut() throws { try self.trial("descriptors_in_flight_run_out") }
 

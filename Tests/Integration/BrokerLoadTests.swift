@@ -26,6 +26,15 @@ struct BrokerLoadTests {
     @Test("A UDP socket that a holder connected hears everybody again within 1.1 s")
     func spoiltUdp() throws { try self.trial("spoilt_udp") }
 
+    @Test("A UDP socket is of its own device again within 1.5 s")
+    func spoiltDevices() throws { try self.trial("spoilt_devices") }
+
+    @Test("A listener on * that a holder made an IPv4 one is said to be spoiled")
+    func spoiltByAnotherFamily() throws { try self.trial("spoilt_by_another_family") }
+
+    @Test("A UDP socket that a holder shut down is said to be spoiled, once")
+    func spoiltForGood() throws { try self.trial("spoilt_for_good") }
+
     @Test("A holder that spoils without a pause neither uses the broker up nor keeps the port")
     func spoiltWithoutAPause() throws { try self.trial("spoilt_without_a_pause") }
 

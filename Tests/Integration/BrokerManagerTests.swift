@@ -20,6 +20,9 @@ struct BrokerManagerTests {
     @Test("After a restart an exclusive name is kept for its holder for 2 s")
     func anExclusiveNameIsKeptForItsHolder() throws { try self.trial("an_exclusive_name_is_kept_for_its_holder") }
 
+    @Test("After a start nobody is missed for 30 s")
+    func nobodyIsMissedAtTheStart() throws { try self.trial("nobody_is_missed_at_the_start") }
+
     @Test("What comes back from the store is healed, checked and compared")
     func whatComesBackIsChecked() throws { try self.trial("what_comes_back_is_checked") }
 

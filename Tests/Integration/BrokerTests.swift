@@ -29,6 +29,9 @@ struct BrokerTests {
     @Test("What was dropped can be stored again")
     func replacing() throws { try self.trial("replacing") }
 
+    @Test("Connections whose lease a DROP ended make room")
+    func aDropMakesRoom() throws { try self.trial("a_drop_makes_room") }
+
     @Test("A listener of another network namespace is refused")
     func anotherNetworkIsRefused() throws { try self.trial("another_network_is_refused") }
 

@@ -52,7 +52,9 @@ extension TextBuffer {
         self.endLine()
         // There is nobody left to tell of a failure here; the exit status says it, too.
         var output = pollfd(fd: 2, events: Int16(POLLOUT), revents: 0)
-        guard unsafe poll(&output, 1, milliseconds) > 0 else { return }
+        var ready: Int32
+        repeat { ready = unsafe poll(&output, 1, milliseconds) } while ready < 0 && cpostern_errno() == EINTR
+        guard ready > 0 else { return }
         _ = unsafe self.storage.span.withUnsafeBytes { unsafe write(2, $0.baseAddress, self.count) }
     }
 }

@@ -267,6 +267,162 @@ def peers_that_never_read():
 
 
 @trial
+def grants_piled_up():
+    """Neither on one connection, without reading, nor by many that waited and are granted all at once."""
+    policy = "".join(f"n{n} tcp 127.0.0.1:{2000 + n} reuseport=8 get=postern store=postern-binder\n" for n in range(8))
+    broker = Broker(policy, store=[f"n{n}" for n in range(8)])
+    names = [f"n{n}" for n in range(8)]
+
+    def one_connection():
+        peer, other, codes = Peer(), Peer(), []
+        for _ in range(20):
+            peer.send(get_text(*names))
+        # (Of each connection one request is answered in turn: those are, before one reply has been read.)
+        for _ in range(21):
+            other.hello()
+        for _ in range(20):
+            reply, fds = peer.receive()
+            codes.append((reply.split(" ")[1], len(fds)))
+        return codes
+
+    codes = run_as(POSTERN, one_connection)
+    expect(codes == [("200", 64)] + [("429", 0)] * 19, codes)
+
+    def many_that_waited():
+        first, waiting = Peer(), []
+        first.get(*names, mode="exclusive")
+        for _ in range(10):
+            peer = Peer()
+            peer.send(get_text(*names, wait=20000))
+            waiting.append(peer)
+        # Two requests of another connection later they all wait.
+        expect(Peer().code("PB1 HELLO a") == 200 and Peer().code("PB1 HELLO b") == 200, "HELLO")
+        first.close()
+        expect(Peer().code("PB1 HELLO c") == 200, "HELLO")
+        time.sleep(0.2)
+        answered = [peer for peer in waiting if select.select([peer.socket], [], [], 0)[0]]
+        # As those read, the others get theirs.
+        for peer in waiting:
+            expect(len(peer.receive()[1]) == 64, "not granted in the end")
+        return len(answered)
+
+    count = run_as(POSTERN, many_that_waited)
+    expect(count == 2, f"{64 * count} descriptors on their way at once")
+    broker.stop()
+
+
+@trial
+def a_failed_grant_ends_no_lease():
+    """Who cannot be sent its listener again, because others hoard descriptors, holds it all the same."""
+    policy = "".join(f"n{n} tcp 127.0.0.1:{2000 + n} reuseport=8 get=@postern-app,postern store=postern-binder\n" for n in range(8))
+    broker = Broker(policy, store=[f"n{n}" for n in range(8)])
+    holder = Peer.__new__(Peer)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+
+    def connect_and_get():
+        peer = Peer()
+        peer.get("n0", mode="exclusive")
+        socket.send_fds(theirs, [b"x"], [peer.socket.fileno()])
+
+    run_as(POSTERN, connect_and_get, keep=(theirs.fileno(),))
+    holder.socket = socket.socket(fileno=socket.recv_fds(ours, 1, 1)[1][0])
+    holder.socket.settimeout(5)
+    broker.limit_files(100)
+
+    def hoard(ready):
+        peers = [Peer(), Peer()]
+        for peer in peers:
+            peer.send(get_text(*(f"n{n}" for n in range(1, 8))))
+            peer.socket.recv(16384, socket.MSG_PEEK)
+        os.write(ready, b"x")
+        time.sleep(60)
+
+    reader, writer = os.pipe()
+    children = [Child(STRANGER + n, hoard, writer, gid=APP, keep=(writer,)) for n in range(3)]
+    for _ in children:
+        os.read(reader, 1)
+    code = run_as(POSTERN, lambda: holder.code(get_text("n0", mode="exclusive")), keep=(holder.socket.fileno(),))
+    expect(code == 500, code)
+    expect(run_as(POSTERN, lambda: Peer().code(get_text("n0"))) == 409, "the lease is gone")
+    for child in children:
+        child.kill()
+    broker.stop()
+
+
+@trial
+def a_close_that_lingers():
+    """A socket whose last close takes as long as its sender likes (SO_LINGER) stops the broker for no time."""
+    broker = Broker()
+    there, here = os.pipe(), os.pipe()
+
+    def storer():
+        def next_step():
+            os.write(there[1], b"x")
+            os.read(here[0], 1)
+
+        sink = listener("127.0.0.1", 0)
+        full = socket.create_connection(sink.getsockname())
+        full.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                full.send(b"x" * 65536)
+        full.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 20))
+        one, many = Peer(timeout=30), Peer(timeout=30)
+        one.hello(), many.hello()
+        next_step()
+        # Refused here, and refused by the kernel where it is one of more than the broker has room for.
+        one.send(store_text("submission", "tcp [::]:587"), [full.fileno()])
+        with contextlib.suppress(PermissionError):
+            many.send(store_text("submission", "tcp [::]:587"), [full.fileno()] * 9)
+        full.close()
+        next_step()
+        start = time.monotonic()
+        Peer(timeout=30).hello()
+        seconds = time.monotonic() - start
+        expect(one.receive()[0].startswith("PB1 415 ") and many.is_closed(), "taken")
+        return seconds
+
+    child = Child(BINDER, storer, keep=(there[1], here[0]))
+    # (Stopped until the sender has closed its own copy.)
+    for number in (signal.SIGSTOP, signal.SIGCONT):
+        expect(os.read(there[0], 1) == b"x", "the sender")
+        os.kill(broker.pid, number)
+        os.write(here[1], b"x")
+    seconds = child.result(60)
+    expect(seconds < 1, f"{seconds:.1f} s without an answer")
+    broker.stop()
+
+
+@trial
+def who_waits_over_a_reload():
+    """A right that is taken away counts for who waits, too; and so does the limit of 64 sockets."""
+    policy = "".join(f"n{n} tcp 127.0.0.1:{2000 + n} get=postern,postern-app store=postern-binder\n" for n in range(32))
+    broker = Broker(policy, store=[])
+    names = [f"n{n}" for n in range(32)]
+    ready = os.pipe()
+
+    def wait(*wanted):
+        peer = Peer(timeout=25)
+        peer.send(get_text(*wanted, wait=20000))
+        # (A request is read before those that are sent behind it, on whatever connection that was made behind it.)
+        Peer().hello()
+        os.write(ready[1], b"x")
+        return int(peer.receive()[0].split(" ")[1])
+
+    few = Child(POSTERN, wait, "n0", keep=(ready[1],))
+    many = Child(APP, wait, *names, keep=(ready[1],))
+    for _ in range(2):
+        expect(os.read(ready[0], 1) == b"x", "a peer")
+    broker.reload(policy.replace(" get=postern,", " reuseport=4 get="))
+    for name in names:
+        broker.store(name)
+    codes = few.result(), many.result()
+    expect(codes == (403, 413), codes)
+    expect(broker.is_alive(), "gone")
+    broker.stop()
+
+
+@trial
 def descriptors_in_flight_run_out():
     """ETOOMANYREFS: the broker's limit is lowered until its own grants cannot be sent; a 500, and it lives."""
     policy = "".join(f"n{n} tcp 127.0.0.1:{2000 + n} reuseport=8 get=@postern-app store=postern-binder\n" for n in range(8))

@@ -181,6 +181,98 @@ def spoilt_udp():
 
 
 @trial
+def spoilt_devices():
+    """A UDP socket that a holder bound to a device, or took off its own, is as it was; a TCP one is said to be spoiled."""
+    broker = Broker("plain udp 127.0.0.1:53 get=postern store=postern-binder list=postern\n"
+                    "bound udp 127.0.0.1:54 device=lo get=postern store=postern-binder list=postern\n"
+                    "stuck tcp 127.0.0.1:55 get=postern store=postern-binder list=postern\n",
+                    store=("plain", "bound", "stuck"))
+
+    def holder():
+        peer = Peer()
+        plain, bound, stuck = peer.get("plain", "bound", "stuck")
+        other = socket.if_nameindex()[-1][1].encode() + b"\0"
+        device = lambda held: held.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16)
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, other)
+        stuck.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, other)
+        connect_nowhere(bound)
+        expect((device(plain), device(bound)) == (other, b""), "not spoilt")
+        until(lambda: (device(plain), device(bound)) == (b"", b"lo\0"), "healed", 1.5)
+        # Who connects it has it healed, device and all.
+        bound.connect(("127.0.0.1", 9))
+        until(lambda: device(bound) == b"lo\0" and not is_connected(bound), "healed", 1.5)
+        listed = peer.ask("PB1 LIST a")[0]
+        expect(re.findall(r"item=(\S+) .* spoiled", listed) == ["stuck"], listed)
+
+    run_as(POSTERN, holder)
+    broker.log("event=healed name=plain")
+    broker.log("event=healed name=bound")
+    broker.stop()
+
+
+def is_connected(held):
+    try:
+        held.getpeername()
+        return True
+    except OSError:
+        return False
+
+
+@trial
+def spoilt_by_another_family():
+    """IPV6_ADDRFORM makes an IPv4 socket of `*`, which looks right and hears no IPv6 any more: that is said."""
+    broker = Broker("both udp *:53 get=postern store=postern-binder list=postern\n"
+                    "web tcp *:80 get=postern store=postern-binder list=postern\n", store=("both", "web"))
+
+    def holder():
+        peer = Peer()
+        both, web = peer.get("both", "web")
+        elsewhere = listener("127.0.0.1", 0)
+        for held in (both, web):
+            if held is web:
+                held.shutdown(socket.SHUT_RDWR)
+                connect_nowhere(held)
+
+            def is_converted():
+                # (The broker heals it meanwhile.)
+                with contextlib.suppress(OSError):
+                    connect_nowhere(held)
+                    held.connect(("::ffff:127.0.0.1", elsewhere.getsockname()[1]))
+                    held.setsockopt(socket.IPPROTO_IPV6, 1, socket.AF_INET)
+                return held.getsockopt(socket.SOL_SOCKET, socket.SO_DOMAIN) == socket.AF_INET
+
+            until(is_converted, "an IPv4 socket")
+            connect_nowhere(held)
+        until(lambda: peer.ask("PB1 LIST a")[0].count(" spoiled") == 2, "both are spoiled", 2.5, 0.05)
+
+    run_as(POSTERN, holder)
+    time.sleep(2.5)
+    for name in ("both", "web"):
+        broker.log(f"event=spoiled name={name}")
+        expect(sum(f"event=spoiled name={name}" in line for line in broker.lines) <= 2, broker.lines)
+    broker.stop()
+
+
+@trial
+def spoilt_for_good():
+    """A UDP socket that a holder shut down for reading ends nobody's recv(2) any more: it is said to be spoiled, once."""
+    broker = Broker(store=("resolver",))
+
+    def holder():
+        held, = Peer().get("resolver")
+        held.connect(("127.0.0.1", 9))
+        held.shutdown(socket.SHUT_RD)
+        connect_nowhere(held)
+        time.sleep(3.5)
+        return held.recv(10)
+
+    expect(run_as(POSTERN, holder) == b"", "not spoilt")
+    events = [line for line in broker.lines if re.search("event=(spoiled|sound) ", line)]
+    expect(len(events) == 1 and "event=spoiled name=resolver" in events[0], events)
+    broker.stop()
+
+
+@trial
 def spoilt_without_a_pause():
     """A holder that shuts it down in a loop: it cannot keep the broker from serving others, nor use it up."""
     broker = Broker(store=("smtp", "submission"))

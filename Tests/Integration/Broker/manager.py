@@ -195,7 +195,13 @@ def an_exclusive_name_is_kept_for_its_holder():
     """After a restart its last holder's uid has 2 s; then it is anybody's."""
     manager = Manager()
     broker = Broker(environment=manager.environment)
-    holder = Child(POSTERN, lambda: (Peer().get("smtp", mode="exclusive"), time.sleep(30)))
+
+    def hold():
+        peer = Peer()
+        peer.get("smtp", mode="exclusive")
+        time.sleep(30)
+
+    holder = Child(POSTERN, hold)
     broker.log("event=get .*mode=exclusive")
     broker.stop(signal.SIGKILL)
     holder.kill()
@@ -210,7 +216,7 @@ def an_exclusive_name_is_kept_for_its_holder():
     # (That lease was shared, so nothing is kept now.)
     broker.start(environment=manager.environment, descriptors=manager.descriptors())
     expect(run_as(APP, lambda: Peer().code(get_text("smtp", mode="exclusive"))) == 200, "kept for nobody")
-    holder = Child(POSTERN, lambda: (Peer().get("smtp", mode="exclusive"), time.sleep(30)))
+    holder = Child(POSTERN, hold)
     broker.log(rf"event=get uid={POSTERN} .*mode=exclusive", start=broker.mark() - 1)
     broker.stop(signal.SIGKILL)
     holder.kill()
@@ -218,6 +224,16 @@ def an_exclusive_name_is_kept_for_its_holder():
     start = time.monotonic()
     expect(run_as(POSTERN, lambda: Peer().code(get_text("smtp", mode="exclusive"))) == 200, "its own holder")
     expect(time.monotonic() - start < 1, "its own holder waited")
+    broker.stop()
+
+
+@trial
+def nobody_is_missed_at_the_start():
+    """Who held a listener before a restart has 30 s to come back before the log says that nobody holds it."""
+    made = listener("::", 25, family=socket.AF_INET6, v6only=0)
+    broker = Broker(store=(), descriptors={"smtp": [made.fileno()]})
+    time.sleep(2.5)
+    expect(not any("event=nobody-holds" in line for line in broker.lines), broker.lines)
     broker.stop()
 
 
