@@ -28,7 +28,7 @@ struct Peer: ~Copyable {
     var hasSpoken = false
     /// HELLO was answered, and the peer may store: descriptors are let through.
     var mayStore = false
-    /// How many descriptors the last grant carried, until it is known to have been read.
+    /// How many descriptors it was sent, until it is known to have read them all.
     var unreadDescriptors = 0
     var pending: Pending?
 }
