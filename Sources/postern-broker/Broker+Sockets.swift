@@ -261,7 +261,7 @@ extension Broker {
         case .sound:
             // (A UDP socket that was shut down, or has an error in its queue, shows it by nothing else, again and again:
             // nobody waits for events of it until that is over.)
-            self.held[place].isSpoiled = self.held[place].descriptor.isHungUp()
+            self.held[place].isSpoiled = line.socket.transport == .udp && self.held[place].descriptor.isHungUp()
             guard self.held[place].isSpoiled != wasSpoiled else { return }
             event = self.held[place].isSpoiled ? "spoiled" : "sound"
         case .healed:
