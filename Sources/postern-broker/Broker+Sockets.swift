@@ -11,16 +11,14 @@ extension Broker {
 
     /// Whether every socket of the name in a slot is here.
     mutating func isComplete(_ slot: Int) -> Bool {
-        var count = 0
-        for place in slot * 8..<slot * 8 + 8 where self.held[place].isHere { count += 1 }
-        return count == self.policy.socketCount(slot)
+        self.count(slot) == self.policy.socketCount(slot)
     }
 
-    /// How many sockets of one line are here.
-    private func count(_ slot: Int, line: Int) -> Int {
+    /// How many sockets of a name are here, or of one of its lines.
+    private func count(_ slot: Int, line: Int? = nil) -> Int {
         var count = 0
-        for place in slot * 8..<slot * 8 + 8 where self.held[place].isHere && self.held[place].line == line {
-            count += 1
+        for place in slot * 8..<slot * 8 + 8 where self.held[place].isHere {
+            if line == nil || self.held[place].line == line { count += 1 }
         }
         return count
     }
@@ -91,13 +89,8 @@ extension Broker {
             for line in 0..<self.policy.lineCount(slot) {
                 let spec = self.policy.line(slot, line).socket
                 guard self.count(slot, line: line) < spec.descriptorCount else { continue }
-                if isHealing == 0 {
-                    if (try? descriptor.check(against: spec)) != nil { return line }
-                } else if case .spoiled = descriptor.look(as: spec) {
-                    continue
-                } else {
-                    return line
-                }
+                let isFit = isHealing == 0 ? descriptor.isSound(as: spec) : descriptor.look(as: spec) != .spoiled
+                if isFit { return line }
             }
         }
         return nil
@@ -134,14 +127,12 @@ extension Broker {
         if let slot {
             for line in 0..<self.policy.lineCount(slot)
             where found == nil && self.policy.line(slot, line).socket.isEquivalent(to: wanted) { found = line }
-            var isPermitted = false
-            if let found {
-                isPermitted = self.policy.permits(.store, slot, line: found, to: identity)
-            } else {
-                isPermitted = self.policy.permits(.store, slot, to: identity)
-            }
-            if !isPermitted { self.counters[slot].denied += 1 }
+            let isPermitted =
+                if let found { self.policy.permits(.store, slot, line: found, to: identity) } else {
+                    self.policy.permits(.store, slot, to: identity)
+                }
             guard isPermitted else {
+                self.counters[slot].denied += 1
                 return self.refuse(index, .denied, "may not store it (store= in the policy)", name, tag: tag)
             }
         }

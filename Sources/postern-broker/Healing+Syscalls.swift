@@ -1,13 +1,13 @@
 internal import CPosternSys
 
 /// What a look at a held socket showed.
-enum Look {
+enum Look: UInt8 {
     /// It is as it should be; the backlog is set again.
-    case sound
+    case sound = 1
     /// It was not, and is now.
     case healed
     /// It is not, and nothing that needs no privilege helps.
-    case spoiled(SocketMismatch)
+    case spoiled
 }
 
 extension Descriptor {
@@ -33,16 +33,18 @@ extension Descriptor {
             }
             isHealed = !isListening
         case .udp:
-            if self.isConnected() || (try? self.check(against: spec)) == nil {
+            if self.isConnected() || !self.isSound(as: spec) {
                 self.dissolve()
                 self.bindToDevice(of: spec)
                 isHealed = true
             }
         }
-        do throws(SocketMismatch) { try self.check(against: spec) } catch { return .spoiled(error) }
-        if let family, family != self.family { return .spoiled(.family) }
+        guard self.isSound(as: spec), family == nil || family == self.family else { return .spoiled }
         return isHealed ? .healed : .sound
     }
+
+    /// Whether the socket is what the policy says, as it is now.
+    func isSound(as spec: SocketSpec) -> Bool { (try? self.check(against: spec)) != nil }
 
     private func isConnected() -> Bool {
         var address = sockaddr_in6()
