@@ -73,6 +73,11 @@ let package = Package(
         .target(
             name: "PosternClient", dependencies: ["BrokerCore", "BrokerIO", "CPosternSys"], swiftSettings: strict),
 
+        // What `postern sockets` and `postern doctor` do.
+        .target(
+            name: "Inspection", dependencies: ["BrokerCore", "BrokerIO", "CPosternSys", "PosternClient"],
+            swiftSettings: strict),
+
         // Relay side.
         .target(name: "PosternNIO", dependencies: ["PosternClient"] + nio, swiftSettings: strict),
         .target(name: "SMTPCore", swiftSettings: strict),
@@ -94,7 +99,7 @@ let package = Package(
         .executableTarget(
             name: "postern",
             dependencies: [
-                "Relay", "Routing", "PosternClient", "PosternNIO", logging,
+                "Relay", "Routing", "PosternClient", "PosternNIO", "Inspection", logging,
                 relayOnly("ArgumentParser", "swift-argument-parser"),
                 relayOnly("ServiceLifecycle", "swift-service-lifecycle"),
                 relayOnly("UnixSignals", "swift-service-lifecycle"),
@@ -105,7 +110,9 @@ let package = Package(
         .testTarget(
             name: "BrokerIOTests", dependencies: ["BrokerIO", "BrokerCore", "CPosternSys"], swiftSettings: strict),
         .testTarget(
-            name: "PosternClientTests", dependencies: ["PosternClient"], swiftSettings: strict),
+            name: "PosternClientTests", dependencies: ["PosternClient", "BrokerCore"], swiftSettings: strict),
+        .testTarget(
+            name: "InspectionTests", dependencies: ["Inspection", "BrokerCore", "BrokerIO"], swiftSettings: strict),
         .testTarget(
             name: "PosternNIOTests", dependencies: ["PosternNIO", "PosternClient", "CPosternSys"] + nio,
             swiftSettings: strict),
@@ -129,7 +136,9 @@ let package = Package(
             ] + nio,
             swiftSettings: strict),
         .testTarget(name: "PosternTests", dependencies: ["postern"], swiftSettings: strict),
-        .testTarget(name: "IntegrationTests", path: "Tests/Integration", exclude: ["Attacks"], swiftSettings: strict),
+        .testTarget(
+            name: "IntegrationTests", path: "Tests/Integration", exclude: ["Attacks", "Broker", "Systemd"],
+            swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -75,39 +75,6 @@ func runBinder(
     return BinderOutcome(socket: answer, exitStatus: exitStatus, complaint: words)
 }
 
-extension Listener {
-    /// Another descriptor of the same socket, close-on-exec, which the caller owns; negative on failure.
-    package func duplicateDescriptor() -> CInt { cpostern_fcntl(self.descriptor, F_DUPFD_CLOEXEC, 3) }
-
-    /// Sets the backlog of a listening socket, and closes the descriptor.
-    package static func setBacklog(_ backlog: CInt, ofOwned descriptor: CInt) {
-        let owned = Descriptor(owning: descriptor)
-        // (A UDP socket has none, and refuses.)
-        _ = listen(owned.rawValue, backlog)
-    }
-}
-
-/// The listener's backlog: a listening socket's TCP_INFO has it as tcpi_sacked (tcp_get_info in the kernel).
-func backlogOf(_ descriptor: Int32) -> Int32 {
-    var info = tcp_info()
-    var length = socklen_t(MemoryLayout<tcp_info>.size)
-    guard unsafe getsockopt(descriptor, Int32(IPPROTO_TCP), TCP_INFO, &info, &length) == 0, info.tcpi_sacked > 0 else {
-        return 128
-    }
-    return Int32(clamping: info.tcpi_sacked)
-}
-
-extension DescriptorList {
-    /// How the descriptor at `index` differs from `spec`; nil if it does not.
-    func mismatch(at index: Int, against spec: SocketSpec) -> SocketMismatch? {
-        let descriptor = Descriptor(owning: self.rawValues[index])
-        var mismatch: SocketMismatch?
-        do throws(SocketMismatch) { try descriptor.check(against: spec) } catch { mismatch = error }
-        _ = descriptor.release()
-        return mismatch
-    }
-}
-
 /// Two descriptors that are connected, both above 9, so that placing one for the child overwrites no other.
 private struct Pair: ~Copyable {
     let first: Descriptor

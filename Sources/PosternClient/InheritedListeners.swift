@@ -23,7 +23,8 @@ final class InheritedListeners: Sendable {
                 try ListenFDs.receive(first: first) { descriptor, name in
                     var text: [UInt8] = []
                     for index in 0..<name.count { text.append(name[index]) }
-                    listeners.append(descriptor, name: String(decoding: text, as: UTF8.self))
+                    listeners.append(
+                        descriptor, name: String(decoding: text, as: UTF8.self), source: .environment)
                 }
             } catch {
                 throw ListenerError(

@@ -1,6 +1,5 @@
 internal import BrokerCore
 internal import BrokerIO
-internal import CPosternSys
 
 /// A socket that is bound and, with TCP, listening. Owns its descriptor, which is close-on-exec.
 public struct Listener: ~Copyable, Sendable {
@@ -17,8 +16,25 @@ public struct Listener: ~Copyable, Sendable {
         public var description: String { self.word }
     }
 
+    /// Who gave it; more may be added.
+    public struct Source: Hashable, Sendable, CustomStringConvertible {
+        private let word: String
+
+        /// The environment, LISTEN_FDS: systemd, or whoever speaks like it.
+        public static let environment = Source(word: "LISTEN_FDS")
+        /// postern-broker.
+        public static let broker = Source(word: "broker")
+        /// postern-binder, started for it.
+        public static let binder = Source(word: "binder")
+
+        /// `LISTEN_FDS`, `broker` or `binder`.
+        public var description: String { self.word }
+    }
+
     /// The name that it was asked for by.
     public let name: String
+    /// Who gave it.
+    public let source: Source
     /// TCP or UDP.
     public let transport: Transport
     /// The address and port that it is bound to: `192.0.2.1:25` or `[::]:25`.
@@ -27,10 +43,13 @@ public struct Listener: ~Copyable, Sendable {
     ///
     /// Who calls listen(2) on the descriptor again gives this number again, or the queue shrinks for every holder.
     public let backlog: Int32
+    /// The socket's number in the kernel (SO_COOKIE): that of every descriptor of the same socket, and of no other until
+    /// the machine starts again. 0 where the kernel does not say.
+    public let cookie: UInt64
     private let owned: Descriptor
 
     /// Checks and takes a descriptor; it is closed if it is no listener.
-    init(name: String, descriptor: consuming Descriptor) throws(ListenerError) {
+    init(name: String, source: Source, descriptor: consuming Descriptor) throws(ListenerError) {
         let isTCP: Bool
         let bound: BoundAddress
         do throws(SocketMismatch) {
@@ -40,9 +59,11 @@ public struct Listener: ~Copyable, Sendable {
             throw ListenerError(.mismatch, "check the listener \"\(name)\": \(error.text)")
         }
         self.name = name
+        self.source = source
         self.transport = isTCP ? .tcp : .udp
         self.address = bound.text
         self.backlog = isTCP ? backlogOf(descriptor.rawValue) : 0
+        self.cookie = cookieOf(descriptor.rawValue)
         self.owned = descriptor
     }
 
@@ -55,31 +76,5 @@ public struct Listener: ~Copyable, Sendable {
 
 extension BoundAddress {
     /// `192.0.2.1:25` or `[2001:db8::1]:25`.
-    var text: String { self.host.family == .ipv4 ? "\(self.ipv4Text):\(self.port)" : "[\(self.ipv6Text)]:\(self.port)" }
-
-    private var ipv4Text: String {
-        let value = self.host.low
-        return "\(value >> 24 & 255).\(value >> 16 & 255).\(value >> 8 & 255).\(value & 255)"
-    }
-
-    /// RFC 5952: the longest run of zero groups, two at least, becomes `::`.
-    private var ipv6Text: String {
-        let halves = [self.host.high, self.host.low]
-        let groups: [UInt64] = (0..<8).map { index in
-            let shift = UInt64(48 - 16 * (index % 4))
-            return halves[index / 4] >> shift & 0xFFFF
-        }
-        var best = 0..<0
-        var start = 0
-        while start < 8 {
-            let end = groups[start...].firstIndex { $0 != 0 } ?? 8
-            if end - start > max(1, best.count) { best = start..<end }
-            start = max(end, start + 1)
-        }
-        func join(_ part: ArraySlice<UInt64>) -> String {
-            part.map { String($0, radix: 16) }.joined(separator: ":")
-        }
-        guard !best.isEmpty else { return join(groups[...]) }
-        return join(groups[..<best.lowerBound]) + "::" + join(groups[best.upperBound...])
-    }
+    var text: String { "\(self.host.text):\(self.port)" }
 }

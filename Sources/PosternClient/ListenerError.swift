@@ -12,14 +12,25 @@ public struct ListenerError: Error, CustomStringConvertible, Sendable {
         public static let mismatch = Code(number: 3)
         /// The binder could not be started.
         public static let notStarted = Code(number: 4)
-        /// The binder refused, or failed: see ``ListenerError/exitStatus`` and the message, which carries its words.
+        /// The binder refused, or failed: see ``ListenerError/exitStatus`` and the message, which carries its words. Or
+        /// the broker did, for a reason that none of the codes below is for: see ``ListenerError/replyCode``.
         public static let refused = Code(number: 5)
-        /// The binder did not end in time, and was killed.
+        /// The broker did not answer in time, or the binder did not end in time, and was killed.
         public static let timedOut = Code(number: 6)
-        /// The binder's answer is not PB1, or not to what it was asked.
+        /// The broker's or the binder's answer is not PB1, or not to what it was asked.
         public static let badReply = Code(number: 7)
         /// A system call failed that should not: see ``ListenerError/errno``.
         public static let system = Code(number: 8)
+        /// There is no broker: nobody listens on its socket.
+        public static let noBroker = Code(number: 9)
+        /// The policy does not let this program's user have a name (403).
+        public static let denied = Code(number: 10)
+        /// Nobody who was asked has a listener under a name (the broker: 404).
+        public static let missing = Code(number: 11)
+        /// Another program holds a name, and one of the two wants it for itself (409).
+        public static let busy = Code(number: 12)
+        /// The broker is ending, has no room, or closed the connection (408, 429, 503): later it may go well.
+        public static let unavailable = Code(number: 13)
     }
 
     /// What kind of failure it was.
@@ -29,6 +40,8 @@ public struct ListenerError: Error, CustomStringConvertible, Sendable {
     /// The binder's exit status (sysexits: 64 usage, 69 unavailable, 71 system, 77 permission, 78 policy); nil if it was
     /// not started or could not be waited for.
     public var exitStatus: Int32?
+    /// The code of the broker's reply, as docs/pb1.md lists them; nil if it did not refuse.
+    public var replyCode: Int?
     /// The operation, its object, the cause, and what to do.
     public var message: String
 

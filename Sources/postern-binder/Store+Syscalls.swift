@@ -32,7 +32,9 @@ struct Store: ~Copyable {
             throw Self.failure(.permission) { $0.append("the socket is neither root's nor postern-broker's") }
         }
         let store = Store(connection: connection)
-        let answer = try store.ask(RequestWriter("HELLO", tag: "binder"), DescriptorList())
+        var hello = TextBuffer<256>()
+        hello.append("PB1 HELLO binder")
+        let answer = try store.ask(hello, DescriptorList())
         guard answer.sender == uid else {
             throw Self.failure(.permission) { $0.append("who answers is not the user postern-broker") }
         }
@@ -43,38 +45,32 @@ struct Store: ~Copyable {
     borrowing func store(
         _ entry: PolicyEntry, _ policy: Span<UInt8>, _ listeners: consuming DescriptorList
     ) throws(Failure) {
-        var request = RequestWriter("STORE", tag: "binder")
-        request.append("name", policy, entry.name)
-        var spec = TextBuffer<128>()
-        entry.appendSpec(to: &spec, in: policy)
-        request.append("spec", spec.storage.span, TextRange(0, spec.count))
+        var request = TextBuffer<256>()
+        request.append("PB1 STORE binder\nname=")
+        request.append(policy, entry.name)
+        request.append("\nspec=")
+        entry.appendSpec(to: &request, in: policy)
         _ = try self.ask(request, listeners)
     }
 
     /// Sends a request; fails unless the answer is a 200.
     private borrowing func ask(
-        _ request: RequestWriter, _ listeners: consuming DescriptorList
+        _ request: TextBuffer<256>, _ listeners: consuming DescriptorList
     ) throws(Failure) -> ReceivedPacket {
         let answer: ReceivedPacket
         do throws(ExchangeError) {
             answer = try self.connection.exchange(
-                request.text.storage.span.extracting(first: request.text.count), with: listeners, milliseconds: 10_000)
+                request.storage.span.extracting(first: request.count), with: listeners, milliseconds: 10_000)
         } catch {
             throw Self.failure(.unavailable) { error.append(to: &$0) }
         }
         let text = answer.text.storage.span
         guard !text.begins(TextRange(0, answer.text.count), with: "PB1 200 ") else { return answer }
-        // The reason stands in the line text=; what the broker says is shown as what it is, somebody else's words.
-        let denied = text.begins(TextRange(0, answer.text.count), with: "PB1 403 ")
-        var start = 0
-        while start < answer.text.count, !text.begins(TextRange(start, answer.text.count), with: "\ntext=") {
-            start += 1
-        }
-        let end = text.firstOffset(of: UInt8(ascii: "\n"), in: TextRange(min(start + 1, answer.text.count), answer.text.count))
-        throw Self.failure(denied ? .permission : .unavailable) {
+        // (The reason is in the line text=; it is shown as what it is, somebody else's words.)
+        throw Self.failure(text.begins(TextRange(0, answer.text.count), with: "PB1 403 ") ? .permission : .unavailable)
+        {
             $0.append("refused: ")
-            let reason = TextRange(min(start + 6, end), end)
-            $0.append(quoted: text, reason.count > 0 ? reason : TextRange(0, min(64, answer.text.count)))
+            $0.append(quoted: text, TextRange(0, min(256, answer.text.count)))
         }
     }
 

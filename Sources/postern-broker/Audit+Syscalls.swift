@@ -41,7 +41,7 @@ struct Audit {
     /// Writes a line about what was granted or has happened.
     func write(_ line: borrowing AuditLine) {
         var text = line.text
-        text.end()
+        text.end(milliseconds: 0)
     }
 
     /// Writes a line about a refusal, unless there were too many.

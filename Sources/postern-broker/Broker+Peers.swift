@@ -109,9 +109,18 @@ extension Broker {
             return self.refuse(
                 index, .denied, "the process that asks is another user's than the one that connected", tag: tag)
         }
+        // (Without this one connection could have any number of grants on their way.)
+        guard !self.peers[index].socket.hasUnread() else {
+            return self.refuse(index, .tooMany, "the reply to the last request has not been read", tag: tag)
+        }
+        self.answer(index, request, text, tag, self.identity(of: index), &received.descriptors)
+    }
+
+    /// Who connected.
+    func identity(of index: Int) -> Identity {
         var identity = Identity(uid: self.peers[index].uid, gid: self.peers[index].gid)
         self.peers[index].socket.addPeerGroups(to: &identity)
-        self.answer(index, request, text, tag, identity, &received.descriptors)
+        return identity
     }
 
     private mutating func closeForViolation(_ index: Int, _ reason: StaticString) {
@@ -183,7 +192,7 @@ extension Broker {
     }
 
     /// Writes ` names=…`, with commas between them.
-    func addNames(_ names: UInt64, to line: inout AuditLine) {
+    mutating func addNames(_ names: UInt64, to line: inout AuditLine) {
         line.add("names") {
             var isFirst = true
             for slot in 0..<64 where names & 1 << slot != 0 {
@@ -195,7 +204,7 @@ extension Broker {
     }
 
     /// Writes ` holders=UID:PID,…` for who holds the name in a slot, 8 of them at most.
-    func addHolders(of slot: Int, to line: inout AuditLine) {
+    mutating func addHolders(of slot: Int, to line: inout AuditLine) {
         line.add("holders") {
             var count = 0
             for index in 0..<Leases.maxPeers where self.leases.names(of: index) & 1 << slot != 0 && count < 8 {

@@ -15,8 +15,10 @@ extension Broker {
                 throw Failure(.configuration, "the policy names more than 4096 users and groups")
             }
         }
-        table.keepSlots(of: self.policy)
-        self.apply(table)
+        table.keepSlots(of: &self.policy)
+        self.apply(&table)
+        self.recheckPending()
+        self.endFixed()
         self.isPolicyRead = true
         self.claimInherited()
         self.isRetryDue = true
@@ -40,15 +42,15 @@ extension Broker {
         self.manager.notify("READY=1")
     }
 
-    private mutating func apply(_ table: consuming PolicyTable) {
+    private mutating func apply(_ table: inout PolicyTable) {
         for slot in 0..<64 where self.policy.slots & 1 << slot != 0 {
             let name = self.policy.name(slot)
             let isKept =
                 table.slots & 1 << slot != 0
                 && table.name(slot).isEqual(to: name.storage.span.extracting(first: name.count))
-            if isKept { self.keepSockets(slot, table) } else { self.remove(slot) }
+            if isKept { self.keepSockets(slot, &table) } else { self.remove(slot) }
         }
-        self.policy = table
+        swap(&self.policy, &table)
     }
 
     /// Closes what a name that is gone has; who holds it keeps its own, and who waits for it is told.
@@ -64,15 +66,35 @@ extension Broker {
         self.addHolders(of: slot, to: &line)
         line.add("fds", self.letGo(slot))
         self.audit.write(line)
-        self.forgetLeases(slot)
+        self.leases.forget(1 << slot)
         self.counters[slot] = Counters()
         self.counters[slot].idleSince = self.now
         self.manager.removeStored(name)
     }
 
-    /// Ends every lease on the name in a slot; who holds and awaits nothing else makes room for others again.
-    mutating func forgetLeases(_ slot: Int) {
-        self.leases.forget(1 << slot)
+    /// Refuses who waits for what the new policy does not let it have, or for more sockets than a reply can carry now.
+    private mutating func recheckPending() {
+        for index in 0..<Leases.maxPeers {
+            guard let pending = self.peers[index].pending else { continue }
+            let identity = self.identity(of: index)
+            var lost: Int?
+            for number in 0..<pending.count {
+                let slot = Int(pending.slots[number])
+                if !self.policy.permits(.get, slot, to: identity) { lost = slot }
+            }
+            if let lost {
+                self.peers[index].pending = nil
+                let name = self.policy.name(lost)
+                self.refuse(index, .denied, "may not get it (get= in the policy)", name, tag: pending.tag)
+            } else if self.socketCount(pending) > DescriptorList.capacity {
+                self.peers[index].pending = nil
+                self.refuse(index, .tooBig, "more than 64 sockets at once", tag: pending.tag)
+            }
+        }
+    }
+
+    /// Lets every connection that holds nothing and waits for nothing make room again.
+    mutating func endFixed() {
         for index in 0..<Leases.maxPeers
         where self.peers[index].socket.rawValue >= 0 && self.peers[index].pending == nil {
             self.admission.setFixed(index, self.leases.names(of: index) != 0)
@@ -80,7 +102,7 @@ extension Broker {
     }
 
     /// Finds the new line of each socket of a name that stays; one whose line is gone is closed.
-    private mutating func keepSockets(_ slot: Int, _ table: borrowing PolicyTable) {
+    private mutating func keepSockets(_ slot: Int, _ table: inout PolicyTable) {
         var counts = InlineArray<8, Int>(repeating: 0)
         var isChanged = false
         for place in slot * 8..<slot * 8 + 8 where self.held[place].isHere {

@@ -55,6 +55,9 @@ extension Broker {
             pending.names |= 1 << slot
         }
         pending.count = request.nameCount
+        guard self.socketCount(pending) <= DescriptorList.capacity else {
+            return self.refuse(index, .tooBig, "more than 64 sockets at once", tag: tag)
+        }
         self.peers[index].pending = pending
         self.attempt(index)
     }
@@ -89,45 +92,28 @@ extension Broker {
     /// Grants what a connection waits for, if that is possible now; refuses it if its time is over.
     mutating func attempt(_ index: Int) {
         guard let pending = self.peers[index].pending else { return }
-        // (Counted at each attempt: while it waited, a reload may have given the names more sockets.)
-        let sockets = self.socketCount(of: pending)
-        guard sockets <= DescriptorList.capacity else {
-            return self.refusePending(index, .tooBig, "more than 64 sockets at once")
-        }
         var incomplete: UInt64 = 0
         for slot in 0..<64 where pending.names & 1 << slot != 0 && !self.isComplete(slot) { incomplete |= 1 << slot }
         let obstacles = self.leases.obstacles(
             to: pending.names, exclusively: pending.isExclusive, peer: index, uid: self.peers[index].uid, now: self.now)
-        guard incomplete | obstacles != 0 else {
-            guard self.unreadDescriptors(of: self.peers[index].uid) + sockets <= Self.maxUnread else {
-                return self.refusePending(index, .tooMany, "this user has not read the grants that it was sent")
-            }
+        let isFree = incomplete | obstacles == 0
+        if isFree, self.unreadDescriptors(of: self.peers[index].uid) + self.socketCount(pending) <= Self.maxUnread {
             self.peers[index].pending = nil
             return self.grant(index, pending)
         }
         guard self.now >= pending.deadline else { return self.admission.setFixed(index, true) }
         self.peers[index].pending = nil
         self.admission.setFixed(index, self.leases.names(of: index) != 0)
+        guard !isFree else {
+            return self.refuse(
+                index, .tooMany, "this user has not read the grants that it was sent", tag: pending.tag)
+        }
         let slot = (incomplete != 0 ? incomplete : obstacles).trailingZeroBitCount
         self.refuse(
             index, incomplete != 0 ? .missing : .busy,
             incomplete != 0
                 ? "nothing is stored under it (postern-binder NAME --store)" : "another connection holds it",
             self.policy.name(slot), tag: pending.tag)
-    }
-
-    private mutating func refusePending(_ index: Int, _ code: ReplyCode, _ reason: StaticString) {
-        guard let pending = self.peers[index].pending else { return }
-        self.peers[index].pending = nil
-        self.admission.setFixed(index, self.leases.names(of: index) != 0)
-        self.refuse(index, code, reason, tag: pending.tag)
-    }
-
-    /// How many sockets a request is for.
-    private func socketCount(of pending: Pending) -> Int {
-        var count = 0
-        for number in 0..<pending.count { count += self.policy.socketCount(Int(pending.slots[number])) }
-        return count
     }
 
     /// Tries whatever waits, first come first served.
@@ -149,18 +135,25 @@ extension Broker {
         }
     }
 
+    /// How many sockets a request is for.
+    mutating func socketCount(_ pending: Pending) -> Int {
+        var sockets = 0
+        for number in 0..<pending.count { sockets += self.policy.socketCount(Int(pending.slots[number])) }
+        return sockets
+    }
+
     private mutating func grant(_ index: Int, _ pending: Pending) {
         var numbers = InlineArray<64, Int32>(repeating: -1)
         var count = 0
         self.beginReply(.ok, pending.tag)
-        self.reply.append("fds", decimal: self.socketCount(of: pending))
+        self.reply.append("fds", decimal: self.socketCount(pending))
         for number in 0..<pending.count {
             let slot = Int(pending.slots[number])
             let name = self.policy.name(slot)
             for line in 0..<self.policy.lineCount(slot) {
                 let spec = self.policy.line(slot, line).spec
                 for place in slot * 8..<slot * 8 + 8 where self.held[place].isHere && self.held[place].line == line {
-                    self.look(place, onEvent: false)
+                    self.look(place)
                     numbers[count] = self.held[place].descriptor.rawValue
                     self.reply.append("fd", count) {
                         $0.append(name)
@@ -172,26 +165,24 @@ extension Broker {
             }
             self.counters[slot].gets += 1
         }
+        let error = self.sendReply(to: index, numbers, count: count)
+        guard error == 0 else { return self.grantFailed(index, pending, error) }
         let wasExclusive = self.leases.exclusive
         self.leases.grant(pending.names, exclusively: pending.isExclusive, to: index, now: self.now)
         self.admission.setFixed(index, true)
-        // (Until all that was sent here is known to have been read, each grant counts.)
-        self.peers[index].unreadDescriptors += count
+        self.peers[index].unreadDescriptors = count
         var line = self.auditLine("get", index)
         self.addNames(pending.names, to: &line)
         line.add("mode", pending.isExclusive ? "exclusive" : "shared")
         line.add("fds", count)
-        let error = self.sendReply(to: index, numbers, count: count)
-        guard error == 0 else { return self.grantFailed(index, pending, error) }
-        self.audit.write(line)
         if self.leases.exclusive != wasExclusive { self.writeState() }
+        self.audit.write(line)
     }
 
-    /// A grant that the kernel would not carry: ETOOMANYREFS where too many descriptors are on their way.
+    /// A grant that the kernel would not carry: ETOOMANYREFS where too many descriptors are on their way. What the
+    /// connection held before, it holds.
     private mutating func grantFailed(_ index: Int, _ pending: Pending, _ error: Int32) {
         guard self.peers[index].socket.rawValue >= 0 else { return }
-        self.peers[index].unreadDescriptors -= self.socketCount(of: pending)
-        self.leasesEnded(self.leases.release(pending.names, of: index))
         self.admission.setFixed(index, self.leases.names(of: index) != 0)
         self.beginReply(.internal, pending.tag)
         self.reply.append("errno", decimal: Int(error))
@@ -334,7 +325,8 @@ extension Broker {
             return self.refuse(index, .missing, "nothing is stored under it", name, tag: tag)
         }
         self.manager.removeStored(name)
-        self.forgetLeases(slot)
+        self.leases.forget(1 << slot)
+        self.endFixed()
         self.leasesEnded(1 << slot)
         var line = self.auditLine("drop", index)
         line.add("name") { $0.append(name) }

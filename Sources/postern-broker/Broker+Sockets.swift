@@ -10,17 +10,15 @@ extension Broker {
     }
 
     /// Whether every socket of the name in a slot is here.
-    func isComplete(_ slot: Int) -> Bool {
-        var count = 0
-        for place in slot * 8..<slot * 8 + 8 where self.held[place].isHere { count += 1 }
-        return count == self.policy.socketCount(slot)
+    mutating func isComplete(_ slot: Int) -> Bool {
+        self.count(slot) == self.policy.socketCount(slot)
     }
 
-    /// How many sockets of one line are here.
-    private func count(_ slot: Int, line: Int) -> Int {
+    /// How many sockets of a name are here, or of one of its lines.
+    private func count(_ slot: Int, line: Int? = nil) -> Int {
         var count = 0
-        for place in slot * 8..<slot * 8 + 8 where self.held[place].isHere && self.held[place].line == line {
-            count += 1
+        for place in slot * 8..<slot * 8 + 8 where self.held[place].isHere {
+            if line == nil || self.held[place].line == line { count += 1 }
         }
         return count
     }
@@ -28,7 +26,10 @@ extension Broker {
     /// Puts a socket into its name's place.
     private mutating func put(_ descriptor: consuming Descriptor, _ slot: Int, line: Int) {
         for place in slot * 8..<slot * 8 + 8 where !self.held[place].isHere {
-            self.held[place] = HeldSocket(descriptor: descriptor, line: line)
+            self.held[place] = HeldSocket(descriptor, line: line)
+            self.held[place].family = self.held[place].descriptor.family
+            self.counters[slot].idleSince = self.now
+            self.counters[slot].isWarned = false
             // No holder may put a filter on it that keeps traffic out; it cannot be healed without a privilege.
             try? self.held[place].descriptor.setOption(lockFilterOption, 1, "setsockopt SO_LOCK_FILTER")
             return
@@ -81,14 +82,16 @@ extension Broker {
     }
 
     /// The line of a name that a socket is for and that has room for it.
-    private func line(for descriptor: borrowing Descriptor, _ slot: Int) -> Int? {
+    private mutating func line(for descriptor: borrowing Descriptor, _ slot: Int) -> Int? {
         guard self.isOfOurNetwork(descriptor) else { return nil }
-        for line in 0..<self.policy.lineCount(slot) {
-            let spec = self.policy.line(slot, line).socket
-            guard self.count(slot, line: line) < spec.descriptorCount else { continue }
-            // (The last run's holders may have spoiled it meanwhile.)
-            if case .spoiled = descriptor.look(as: spec) { continue }
-            return line
+        // (The last run's holders may have spoiled it meanwhile; but what is sound is healed to fit no other line.)
+        for isHealing in 0..<2 {
+            for line in 0..<self.policy.lineCount(slot) {
+                let spec = self.policy.line(slot, line).socket
+                guard self.count(slot, line: line) < spec.descriptorCount else { continue }
+                let isFit = isHealing == 0 ? descriptor.isSound(as: spec) : descriptor.look(as: spec) != .spoiled
+                if isFit { return line }
+            }
         }
         return nil
     }
@@ -99,7 +102,7 @@ extension Broker {
         return cookie == 0 || self.network == 0 || cookie == self.network
     }
 
-    private func report(_ event: StaticString, _ name: TextBuffer<64>) {
+    private mutating func report(_ event: StaticString, _ name: TextBuffer<64>) {
         var line = AuditLine(event)
         line.add("name") { $0.append(quoted: name.storage.span, TextRange(0, name.count)) }
         self.audit.write(line)
@@ -124,14 +127,12 @@ extension Broker {
         if let slot {
             for line in 0..<self.policy.lineCount(slot)
             where found == nil && self.policy.line(slot, line).socket.isEquivalent(to: wanted) { found = line }
-            var isPermitted = false
-            if let found {
-                isPermitted = self.policy.permits(.store, slot, line: found, to: identity)
-            } else {
-                isPermitted = self.policy.permits(.store, slot, to: identity)
-            }
-            if !isPermitted { self.counters[slot].denied += 1 }
+            let isPermitted =
+                if let found { self.policy.permits(.store, slot, line: found, to: identity) } else {
+                    self.policy.permits(.store, slot, to: identity)
+                }
             guard isPermitted else {
+                self.counters[slot].denied += 1
                 return self.refuse(index, .denied, "may not store it (store= in the policy)", name, tag: tag)
             }
         }
@@ -169,8 +170,6 @@ extension Broker {
         let count = descriptors.count
         while let descriptor = descriptors.popLast() { self.put(descriptor, slot, line: line) }
         self.counters[slot].stores += 1
-        self.counters[slot].idleSince = self.now
-        self.counters[slot].isWarned = false
         var entry = self.auditLine("store", index)
         entry.add("name") { $0.append(name) }
         entry.add("spec") { $0.append(quoted: text, request.spec) }
@@ -205,7 +204,7 @@ extension Broker {
     }
 
     /// Tells the manager what there is under a name now.
-    func putIntoStore(_ slot: Int, isReplacing: Bool) {
+    mutating func putIntoStore(_ slot: Int, isReplacing: Bool) {
         guard self.manager.storeLimit > 0 else { return }
         let name = self.policy.name(slot)
         if isReplacing { self.manager.removeStored(name) }
@@ -243,16 +242,17 @@ extension Broker {
     }
 
     /// Looks at one socket, heals it if a holder has spoiled it, and says so.
-    mutating func look(_ place: Int, onEvent: Bool) {
+    mutating func look(_ place: Int) {
         guard self.held[place].isHere else { return }
         let slot = place / 8
         let line = self.policy.line(slot, self.held[place].line)
         let wasSpoiled = self.held[place].isSpoiled
         var event: StaticString = "healed"
-        switch self.held[place].descriptor.look(as: line.socket) {
+        switch self.held[place].descriptor.look(as: line.socket, family: self.held[place].family) {
         case .sound:
-            // (An event without a fault: a UDP socket that was shut down reports that for ever.)
-            self.held[place].isSpoiled = onEvent && self.held[place].descriptor.isHungUp()
+            // (A UDP socket that was shut down, or has an error in its queue, shows it by nothing else, again and again:
+            // nobody waits for events of it until that is over.)
+            self.held[place].isSpoiled = line.socket.transport == .udp && self.held[place].descriptor.isHungUp()
             guard self.held[place].isSpoiled != wasSpoiled else { return }
             event = self.held[place].isSpoiled ? "spoiled" : "sound"
         case .healed:
@@ -263,7 +263,7 @@ extension Broker {
             guard !wasSpoiled else { return }
             event = "spoiled"
         }
-        self.held[place].nextLook = self.now + 50
+        self.held[place].countLook(now: self.now)
         let name = self.policy.name(slot)
         var entry = AuditLine(event)
         entry.add("name") { $0.append(name) }
@@ -274,7 +274,7 @@ extension Broker {
 
     /// Looks at every socket, since not everything that spoils one is an event; and at who holds nothing.
     mutating func lookAtAll() {
-        for place in 0..<512 where self.held[place].isHere { self.look(place, onEvent: false) }
+        for place in 0..<512 where self.held[place].isHere { self.look(place) }
         let leased = self.leases.held
         for slot in 0..<64 where self.policy.slots & 1 << slot != 0 {
             guard leased & 1 << slot == 0, self.isComplete(slot) else { continue }
@@ -284,7 +284,9 @@ extension Broker {
             self.counters[slot].isWarned = true
             self.report("nobody-holds", self.policy.name(slot))
         }
-        if self.leases.endKeeping(now: self.now) { self.isRetryDue = true }
+        _ = self.leases.endKeeping(now: self.now)
+        // (Names may be kept for nobody any more, and grants may have been read.)
+        self.isRetryDue = true
         self.reportStatus()
     }
 

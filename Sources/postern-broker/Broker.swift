@@ -98,7 +98,8 @@ struct Broker: ~Copyable {
         do throws(Failure) {
             try self.readPolicy()
         } catch {
-            // Who holds ports already does not let them go for a typing error: it holds them, and serves nobody yet.
+            // Who holds ports already does not let them go for a typing error: it holds them, and serves nobody yet. (A
+            // manager that gave no more than the control socket would only start it again and again.)
             guard self.inherited.count > 0 else { throw error }
         }
         if self.manager.storeLimit > 0 {
@@ -121,10 +122,12 @@ struct Broker: ~Copyable {
             wait(&self.polled, count: count, milliseconds: self.nextDeadline() - clock())
             self.now = clock()
             if self.polled[1].revents != 0 { self.readSignals() }
+            interruptCalls(everyMilliseconds: 1)
             for index in 2..<count where self.polled[index].revents != 0 { self.handle(index) }
             if self.polled[0].revents != 0 { self.acceptPeers() }
             self.runTimers()
             if self.isRetryDue { self.retryPending() }
+            interruptCalls(everyMilliseconds: 0)
         }
         self.end()
     }
@@ -156,7 +159,7 @@ struct Broker: ~Copyable {
     private mutating func handle(_ index: Int) {
         let owner = Int(self.owners[index])
         let events = Int32(self.polled[index].revents)
-        guard owner < Leases.maxPeers else { return self.look(owner - Leases.maxPeers, onEvent: true) }
+        guard owner < Leases.maxPeers else { return self.look(owner - Leases.maxPeers) }
         // (It may have gone since poll(2): another's request or a reload closes connections.)
         guard self.peers[owner].socket.rawValue >= 0 else { return }
         if self.peers[owner].barrier.rawValue >= 0 {

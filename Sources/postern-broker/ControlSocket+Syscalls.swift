@@ -15,6 +15,12 @@ struct ControlSocket: ~Copyable {
                 .configuration,
                 "postern.control: not a listening Unix socket of type SOCK_SEQPACKET (ListenSequentialPacket=)")
         }
+        if (try? listener.option(SOL_SOCKET, SO_PASSCRED, "getsockopt")) != 1 {
+            // Who sent a request before now shows as nobody, and is refused.
+            var line = AuditLine("control-socket")
+            line.add("missing", "PassCredentials=yes")
+            Audit().write(line)
+        }
         try Self.prepare(listener)
         return ControlSocket(listener: listener, lock: Descriptor(owning: -1))
     }

@@ -1,13 +1,13 @@
 internal import CPosternSys
 
 /// What a look at a held socket showed.
-enum Look {
+enum Look: UInt8 {
     /// It is as it should be; the backlog is set again.
-    case sound
+    case sound = 1
     /// It was not, and is now.
     case healed
     /// It is not, and nothing that needs no privilege helps.
-    case spoiled(SocketMismatch)
+    case spoiled
 }
 
 extension Descriptor {
@@ -16,9 +16,13 @@ extension Descriptor {
     ///
     /// - shutdown(2): listen again.
     /// - connect(2), to nowhere or elsewhere: listen(2) fails until the socket has been dissolved by connecting it to
-    ///   AF_UNSPEC; a UDP socket hears everybody again by that alone.
+    ///   AF_UNSPEC; a UDP socket hears everybody again by that alone, but is of no device then.
+    /// - setsockopt(2) of SO_BINDTODEVICE: a UDP socket is dissolved and bound to its own device, if it has one; what
+    ///   binds a TCP socket cannot be undone.
     /// - listen(2) with another backlog: listen again, at every look.
-    func look(as spec: SocketSpec) -> Look {
+    ///
+    /// `family` is the one that it had when it came: a holder can make an IPv4 socket of an IPv6 one (IPV6_ADDRFORM).
+    func look(as spec: SocketSpec, family: Int32? = nil) -> Look {
         var isHealed = false
         switch spec.transport {
         case .tcp:
@@ -29,22 +33,39 @@ extension Descriptor {
             }
             isHealed = !isListening
         case .udp:
-            var address = sockaddr_in6()
-            var length = Int(MemoryLayout<sockaddr_in6>.size)
-            let result = unsafe withUnsafeMutableBytes(of: &address) { address in
-                unsafe withUnsafeMutableBytes(of: &length) { length in
-                    cpostern_syscall(
-                        Int(SYS_getpeername), Int(self.rawValue), Int(bitPattern: address.baseAddress),
-                        Int(bitPattern: length.baseAddress), 0, 0)
-                }
-            }
-            if result == 0 {
+            if self.isConnected() || !self.isSound(as: spec) {
                 self.dissolve()
+                self.bindToDevice(of: spec)
                 isHealed = true
             }
         }
-        do throws(SocketMismatch) { try self.check(against: spec) } catch { return .spoiled(error) }
+        guard self.isSound(as: spec), family == nil || family == self.family else { return .spoiled }
         return isHealed ? .healed : .sound
+    }
+
+    /// Whether the socket is what the policy says, as it is now.
+    func isSound(as spec: SocketSpec) -> Bool { (try? self.check(against: spec)) != nil }
+
+    private func isConnected() -> Bool {
+        var address = sockaddr_in6()
+        var length = Int(MemoryLayout<sockaddr_in6>.size)
+        let result = unsafe withUnsafeMutableBytes(of: &address) { address in
+            unsafe withUnsafeMutableBytes(of: &length) { length in
+                cpostern_syscall(
+                    Int(SYS_getpeername), Int(self.rawValue), Int(bitPattern: address.baseAddress),
+                    Int(bitPattern: length.baseAddress), 0, 0)
+            }
+        }
+        return result == 0
+    }
+
+    /// Binds the socket to its line's device, if there is one. What is bound to none needs no privilege (Linux 5.7).
+    private func bindToDevice(of spec: SocketSpec) {
+        guard spec.device.count > 0 else { return }
+        _ = unsafe spec.device.storage.span.withUnsafeBytes {
+            unsafe setsockopt(
+                self.rawValue, SOL_SOCKET, SO_BINDTODEVICE, $0.baseAddress, socklen_t(spec.device.count))
+        }
     }
 
     /// connect(2) to AF_UNSPEC, whose address is the family alone: no address of anybody's can be given so.
@@ -52,6 +73,9 @@ extension Descriptor {
         var family = sa_family_t(AF_UNSPEC)
         _ = unsafe withUnsafeBytes(of: &family) { unsafe cpostern_connect(self.rawValue, $0.baseAddress, 2) }
     }
+
+    /// SO_DOMAIN; nil if it is no socket.
+    var family: Int32? { try? self.option(SOL_SOCKET, SO_DOMAIN, "getsockopt") }
 
     /// A number of 64 bits that the kernel knows a socket (SO_COOKIE) or its network namespace (SO_NETNS_COOKIE, Linux
     /// 5.14) by; 0 where it does not say.

@@ -1,13 +1,31 @@
 /// A listener that the broker holds under a name.
 struct HeldSocket: ~Copyable {
     /// The listener; negative where there is none.
-    var descriptor = Descriptor(owning: -1)
+    var descriptor: Descriptor
     /// Which of the name's lines it is for.
-    var line = 0
+    var line: Int
+    /// AF_INET or AF_INET6, as it was when it came.
+    var family: Int32?
     /// A holder made it unusable, and it could not be healed.
     var isSpoiled = false
-    /// When it may be looked at again: who spoils it again and again gets no more than 20 looks a second.
+    /// When a hang-up of it is heeded again. Who spoils it again and again has it healed at once eight times, then no
+    /// more than 20 times a second.
     var nextLook = 0
+    private var quickLooks = 8
+
+    /// Counts a look that found something, at a time in milliseconds.
+    mutating func countLook(now: Int) {
+        // (A second of quiet gives the eight back.)
+        if now - self.nextLook > 1000 { self.quickLooks = 8 }
+        self.quickLooks -= 1
+        self.nextLook = self.quickLooks > 0 ? now : now + 50
+    }
+
+    /// Makes the place of a line's listener; of none, without a descriptor.
+    init(_ descriptor: consuming Descriptor = Descriptor(owning: -1), line: Int = 0) {
+        self.descriptor = descriptor
+        self.line = line
+    }
 
     /// Whether there is a listener.
     var isHere: Bool { self.descriptor.rawValue >= 0 }
@@ -24,10 +42,10 @@ struct InheritedSockets: ~Copyable {
         var isHere: Bool { self.descriptor.rawValue >= 0 }
     }
 
-    /// 512 listeners and as many again from socket units, which the store may have as well.
-    static var capacity: Int { 1024 }
+    /// 512 listeners, the control socket, the state, and some that the policy does not know any more.
+    static var capacity: Int { 640 }
 
-    var entries = InlineArray<1024, Entry> { _ in Entry() }
+    var entries = InlineArray<640, Entry> { _ in Entry() }
     private(set) var count = 0
     /// How many there was no room for; they were closed.
     private(set) var surplus = 0

@@ -33,6 +33,7 @@ private func serve(_ options: Options) throws(Failure) -> CInt {
     try prepareProcess()
     var broker = try Broker.make(options)
     try broker.start()
+    releaseStack()
     try enterSandbox(policyPath: options.policyPath)
     broker.serve()
     return 0

@@ -117,10 +117,10 @@ extension Descriptor {
         return result == 0 && length > 0
     }
 
-    /// What poll(2) says of one descriptor at once.
+    /// Whether poll(2) says at once that a side of it was shut down (POLLRDHUP is 0x2000), or an error.
     func isHungUp() -> Bool {
-        var waiting = pollfd(fd: self.rawValue, events: Int16(POLLIN), revents: 0)
-        return unsafe poll(&waiting, 1, 0) > 0 && Int32(waiting.revents) & (POLLHUP | POLLERR) != 0
+        var waiting = pollfd(fd: self.rawValue, events: 0x2000, revents: 0)
+        return unsafe poll(&waiting, 1, 0) > 0
     }
 }
 

@@ -57,9 +57,23 @@ func openSignals() throws(Failure) -> Descriptor {
     guard unsafe sigemptyset(&set) == 0, unsafe sigaddset(&set, SIGHUP) == 0, unsafe sigaddset(&set, SIGTERM) == 0,
         unsafe sigaddset(&set, SIGINT) == 0, unsafe sigprocmask(SIG_SETMASK, &set, nil) == 0
     else { throw Failure(SystemError("sigprocmask")) }
+    // (A signal that is ignored interrupts nothing.)
+    _ = signal(SIGALRM) { _ in }
     let raw = unsafe signalfd(-1, &set, Int32(SFD_CLOEXEC) | Int32(SFD_NONBLOCK))
     guard raw >= 0 else { throw Failure(SystemError("signalfd")) }
     return Descriptor(owning: raw)
+}
+
+/// Has SIGALRM interrupt what blocks, every `milliseconds` from now on; 0 ends that.
+///
+/// No call of the broker waits but poll(2); yet the last close of a peer's socket may, for as long as the peer said with
+/// SO_LINGER, be it ours or the kernel's, of what was sent along unasked.
+func interruptCalls(everyMilliseconds milliseconds: Int) {
+    let time = timeval(tv_sec: 0, tv_usec: milliseconds * 1000)
+    var timer = itimerval(it_interval: time, it_value: time)
+    _ = unsafe withUnsafeMutableBytes(of: &timer) {
+        cpostern_syscall(Int(SYS_setitimer), 0, Int(bitPattern: $0.baseAddress), 0, 0, 0)
+    }
 }
 
 extension Descriptor {
@@ -69,6 +83,18 @@ extension Descriptor {
         let size = MemoryLayout<signalfd_siginfo>.size
         let count = unsafe withUnsafeMutableBytes(of: &information) { unsafe read(self.rawValue, $0.baseAddress, size) }
         return count == size ? Int32(information.ssi_signo) : nil
+    }
+}
+
+/// Gives back the pages of the stack below the caller's: reading the policy and making the tables used them once, and
+/// the kernel would keep them for good.
+@inline(never)
+func releaseStack() {
+    var here: UInt8 = 0
+    unsafe withUnsafeMutableBytes(of: &here) { bytes in
+        // What this call itself uses is left alone, to 32 KiB; pages that were never used cost nothing.
+        let end = (Int(bitPattern: bytes.baseAddress) - 32768) & ~4095
+        _ = cpostern_syscall(Int(SYS_madvise), end - (2 << 20), 2 << 20, Int(MADV_DONTNEED), 0, 0)
     }
 }
 

@@ -48,8 +48,10 @@ private func allowedCall(_ index: Int) -> Allowed? {
     case 22: return Allowed(name: "exit_group", number: SYS_exit_group, condition: .none)
     case 23:
         return Allowed(name: "prctl PR_GET_NAME", number: SYS_prctl, condition: .equal(0, UInt32(PR_GET_NAME)))
+    case 24: return Allowed(name: "setitimer ITIMER_REAL", number: SYS_setitimer, condition: .equal(0, 0))
+    case 25: return Allowed(name: "rt_sigreturn", number: SYS_rt_sigreturn, condition: .none)
     #if arch(x86_64)
-    case 24: return Allowed(name: "poll", number: SYS_poll, condition: .none)
+    case 26: return Allowed(name: "poll", number: SYS_poll, condition: .none)
     #endif
     default: return nil
     }

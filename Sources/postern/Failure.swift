@@ -2,6 +2,8 @@ import ArgumentParser
 
 /// How a command ends when it fails: a message on standard error, and a status of sysexits(3).
 enum Failure {
+    /// EX_USAGE: the command line is wrong.
+    static let usage = ExitCode(64)
     /// EX_UNAVAILABLE: something that is needed is not to be had.
     static let unavailable = ExitCode(69)
     /// EX_OSERR: the system refused something.

@@ -5,6 +5,9 @@ enum Output {
     /// Writes a line to standard output.
     static func line(_ text: String) { self.write(text + "\n", to: STDOUT_FILENO) }
 
+    /// Writes lines to standard output, each with its end.
+    static func text(_ text: String) { self.write(text, to: STDOUT_FILENO) }
+
     /// Writes a line to standard error.
     static func errorLine(_ text: String) { self.write(text + "\n", to: STDERR_FILENO) }
 

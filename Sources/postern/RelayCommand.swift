@@ -17,8 +17,8 @@ struct RelayCommand: AsyncParsableCommand {
         commandName: "relay",
         abstract: "Relay mail to the backends that relay.yaml or a lookup names.",
         discussion: """
-            Listeners by name come from systemd (LISTEN_FDS) or from postern-binder, which POSTERN_BINDER names where it \
-            is not /usr/bin/postern-binder. SIGHUP reloads the configuration, as a whole or not at all. SIGTERM, SIGQUIT \
+            Listeners by name come from systemd (LISTEN_FDS), from postern-broker (POSTERN_BROKER, else \
+            /run/postern/broker.sock), or from postern-binder (POSTERN_BINDER, else /usr/bin/postern-binder). SIGHUP reloads the configuration, as a whole or not at all. SIGTERM, SIGQUIT \
             and SIGINT drain: no new client, and an end to every transaction.
 
             Exit status: 0; 64 usage; 69 a listener is not to be had; 77 not permitted; 78 the configuration or the \
@@ -35,43 +35,50 @@ struct RelayCommand: AsyncParsableCommand {
         let logger = Logger.postern("postern relay", level: self.logLevel)
         let configuration = try self.loadConfiguration()
         // Before anything starts a thread: this changes the environment, and may start a child.
-        let listeners = Mutex(try Self.obtainListeners(configuration))
+        var obtained = try Self.obtainListeners(configuration)
+        let lease = obtained.takeLease()
+        let listeners = Mutex(obtained)
         ResourceLimits.raiseOpenFiles()
 
         let hostName = ProcessInfo.processInfo.hostName
         let state = RelayState(RelaySnapshot(configuration, hostName: hostName))
         let group = MultiThreadedEventLoopGroup(numberOfThreads: EventLoops.count)
         let relay = RelayService(state: state, group: group, logger: logger) { bootstrap in
-            var channels: [any Channel] = []
+            var bound: [RelayService.BoundListener] = []
             for listener in configuration.listeners {
                 switch listener {
                 case .socket(let name):
-                    while let bound = try listeners.withLock({ try $0.take(name) }) {
-                        channels.append(try await bootstrap.withBoundSocket(bound).get())
+                    while let listener = try listeners.withLock({ try $0.take(name) }) {
+                        let source = "\(listener.source)"
+                        bound.append(.init(try await bootstrap.withBoundSocket(listener).get(), source: source))
                     }
                 case .address(let address, let port):
-                    channels.append(try await Self.bind(bootstrap, address, port))
+                    bound.append(.init(try await Self.bind(bootstrap, address, port), source: "relay"))
                 }
             }
-            if let loop = configuration.backendReaching(channels.compactMap(\.localAddress)) {
+            if let loop = configuration.backendReaching(bound.compactMap(\.channel.localAddress)) {
                 throw Failure.saying(
                     "postern relay: backend \(loop.backend) is this relay's own listener \(loop.listener): mail would go in "
                         + "circles; name the server behind it in \(self.config)", Failure.configuration)
             }
-            return channels
+            return bound
         }
         let reload = ReloadService(
             state: state, path: self.config, hostName: hostName, logger: logger,
             requests: await UnixSignalsSequence(trapping: .sighup))
+        let keeper = LeaseService(lease, group: group, logger: logger)
+        // The last of them is shut down first; the lease is watched until the relay has drained.
+        var services = [ServiceGroupConfiguration.ServiceConfiguration]()
+        if let keeper { services.append(.init(service: keeper)) }
+        services.append(.init(service: relay, successTerminationBehavior: .gracefullyShutdownGroup))
+        services.append(.init(service: reload))
         try await ServiceGroup(
             configuration: .init(
-                services: [
-                    .init(service: relay, successTerminationBehavior: .gracefullyShutdownGroup),
-                    .init(service: reload),
-                ],
-                gracefulShutdownSignals: [.sigterm, .sigquit, .sigint], logger: .quiet)
+                services: services, gracefulShutdownSignals: [.sigterm, .sigquit, .sigint], logger: .quiet)
         ).run()
         try await group.shutdownGracefully()
+        // Given back with the process.
+        withExtendedLifetime(keeper) {}
     }
 
     private func loadConfiguration() throws -> RelayConfiguration {
@@ -92,8 +99,10 @@ struct RelayCommand: AsyncParsableCommand {
         do {
             return try Listeners.obtain(names)
         } catch {
+            let status = error.exitStatus.map { ExitCode($0) }
             throw Failure.saying(
-                "postern relay: \(error)", error.exitStatus.map { ExitCode($0) } ?? Failure.unavailable)
+                "postern relay: \(error)",
+                status ?? (error.code == .denied ? Failure.permission : Failure.unavailable))
         }
     }
 

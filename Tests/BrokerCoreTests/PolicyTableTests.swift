@@ -37,13 +37,15 @@ private func identity(_ uid: UInt32, gid: UInt32 = 100, _ groups: [UInt32] = [])
 
 extension PolicyTable {
     /// The slot of a name.
-    fileprivate func slot(_ name: String) -> Int? { self.slot(of: Array(name.utf8).span) }
+    fileprivate mutating func slot(_ name: String) -> Int? { self.slot(of: Array(name.utf8).span) }
 
     /// Every name, by slot.
     fileprivate var layout: [Int: String] {
-        var result: [Int: String] = [:]
-        for slot in 0..<64 where self.slots & 1 << slot != 0 { result[slot] = self.name(slot).string }
-        return result
+        mutating get {
+            var result: [Int: String] = [:]
+            for slot in 0..<64 where self.slots & 1 << slot != 0 { result[slot] = self.name(slot).string }
+            return result
+        }
     }
 }
 
@@ -63,7 +65,7 @@ extension PolicyTable {
             ("get=@none", 5, 65534, [65534], false),
         ] as [(String, UInt32, UInt32, [UInt32], Bool)])
     func subjects(rights: String, uid: UInt32, gid: UInt32, groups: [UInt32], expected: Bool) throws {
-        let table = try table("s tcp *:1 \(rights)\n")
+        var table = try table("s tcp *:1 \(rights)\n")
         let isPermitted = table.permits(.get, 0, to: identity(uid, gid: gid, groups))
         #expect(isPermitted == expected)
         let slots = table.slots(permitting: .get, to: identity(uid, gid: gid, groups))
@@ -72,7 +74,7 @@ extension PolicyTable {
 
     @Test("Each right is a list of its own")
     func rights() throws {
-        let table = try table("s tcp *:1 get=1 bind=2 store=3,6 drop=4 list=5,6\n")
+        var table = try table("s tcp *:1 get=1 bind=2 store=3,6 drop=4 list=5,6\n")
         let rights: [Right] = [.get, .bind, .store, .drop, .list]
         let found = rights.map { right in (0...7).filter { table.permits(right, 0, to: identity($0)) } }
         #expect(found == [[1], [2], [3, 6], [4], [5, 6]])
@@ -80,7 +82,7 @@ extension PolicyTable {
 
     @Test("A name needs the right on every line of it, a line only its own")
     func severalLines() throws {
-        let table = try table(
+        var table = try table(
             "s tcp *:1 get=1,2,3 store=2\nother tcp *:1 get=9\ns tcp *:2 get=2,3 store=3\ns udp *:1 get=@8,3\n")
         let whole = (0...9).filter { table.permits(.get, 0, to: identity($0)) }
         #expect(whole == [3])
@@ -98,7 +100,7 @@ extension PolicyTable {
 
     @Test("Lines stand in the order of the file, each with its socket and its spec")
     func lines() throws {
-        let table = try table(
+        var table = try table(
             "b udp [::1]:53 v6only device=eth0\na tcp *:25 reuseport=3 backlog=9\nb tcp 127.0.0.1:1 keepalive\n")
         let layout = table.layout
         #expect(layout == [0: "b", 1: "a"])
@@ -125,10 +127,10 @@ extension PolicyTable {
             let names = names.split(separator: " ")
             return names.enumerated().map { "\($1) tcp *:\(port + $0) get=\(port + $0)\n" }.joined()
         }
-        let old = try table(policy(before, port: 1))
+        var old = try table(policy(before, port: 1))
         var new = try table(policy(after, port: 101))
         let unarranged = new.layout
-        new.keepSlots(of: old)
+        new.keepSlots(of: &old)
         let layout = new.layout
         #expect(layout == expected)
         // Lines and rights went with their names.
@@ -152,7 +154,7 @@ extension PolicyTable {
             names += (0..<64 - names.count).map { round * 100 + $0 }
             let before = current.layout
             var next = try table(policy(names))
-            next.keepSlots(of: current)
+            next.keepSlots(of: &current)
             let after = next.layout
             #expect(after.count == 64 && Set(after.values) == Set(names.map { "n\($0)" }))
             let kept = Set(before.values).intersection(after.values)
@@ -171,7 +173,7 @@ extension PolicyTable {
         let text = (0..<64).map { name in
             (0..<8).map { "n\(name) tcp *:\($0 + 1) get=\(name * 8 + $0 + 1)\n" }.joined()
         }
-        let table = try table(text.joined())
+        var table = try table(text.joined())
         let slots = table.slots
         #expect(slots == .max)
         for slot in 0..<64 {

@@ -65,7 +65,9 @@ enum RelayWorld {
 
     /// A scratch folder that every user of the world may read.
     static var folder: String { variable("POSTERN_WORLD") ?? "/nonexistent" }
-    static var postern: String { (variable("POSTERN_BIN") ?? "/nonexistent") + "/postern" }
+    /// The folder of the built programs.
+    static var programs: String { variable("POSTERN_BIN") ?? "/nonexistent" }
+    static var postern: String { programs + "/postern" }
     /// The folder that scripts/peers made.
     static var peers: String { variable("POSTERN_PEERS") ?? "/nonexistent" }
     static var mailModule: String { peers + "/root/usr/lib/nginx/modules/ngx_mail_module.so" }

@@ -26,7 +26,7 @@ private enum Pretence {
     static func ask(_ names: [String]) -> (found: [String], code: ListenerError.Code?) {
         do throws(ListenerError) {
             try InheritedListeners.shared.takeFromEnvironment(first: 200)
-            var listeners = try Listeners.obtain(names, binder: "/nonexistent")
+            var listeners = try Listeners.obtain(names, broker: "/nonexistent", binder: "/nonexistent")
             var found: [String] = []
             while let listener = try listeners.takeFirst() {
                 let isCloseOnExec = fcntl(listener.descriptor, F_GETFD) == FD_CLOEXEC

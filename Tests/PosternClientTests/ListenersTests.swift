@@ -40,7 +40,7 @@ private func ask(
 private func askOnce(_ path: String, _ names: [String], _ timeout: Duration) -> (error: ListenerError?, found: [String])
 {
     do throws(ListenerError) {
-        var listeners = try Listeners.obtain(names, binder: path, timeout: timeout)
+        var listeners = try Listeners.obtain(names, broker: "/nonexistent/broker", binder: path, timeout: timeout)
         var found: [String] = []
         while let listener = try listeners.takeFirst() {
             found.append("\(listener.name) \(listener.transport) \(listener.address.prefix { $0 != ":" })")
@@ -51,20 +51,23 @@ private func askOnce(_ path: String, _ names: [String], _ timeout: Duration) -> 
     }
 }
 
-/// How many sockets of this process listen on a port that a false binder had.
-private func leakedListeners() throws -> Int {
+/// How many sockets of this process listen on that address, which is written as /proc/net/tcp writes it.
+func listeners(on address: String) throws -> Int {
     let inodes = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap { name in
         try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\(name)")
     }
     // (0A is LISTEN.)
     let table = try String(contentsOfFile: "/proc/net/tcp", encoding: .utf8).split(separator: "\n").filter {
-        $0.contains(":0000 0A ") && $0.contains(" 0909007F:")
+        $0.contains(":0000 0A ") && $0.contains(" \(address):")
     }
     return table.filter { line in
         let fields = line.split(separator: " ")
         return fields.count > 9 && inodes.contains("socket:[\(fields[9])]")
     }.count
 }
+
+/// How many sockets of this process listen on a port that a false binder had.
+private func leakedListeners() throws -> Int { try listeners(on: "0909007F") }
 
 @Suite(.serialized) struct ListenersTests {
     @Test("A binder's listeners come by name, and a name can have several")
@@ -84,23 +87,26 @@ private func leakedListeners() throws -> Int {
         arguments: [
             (
                 "answer('PB1 200 OK binder\\nfds=2\\nfd.0=smtp tcp 127.0.9.9:%d\\n' % port, [s])",
-                "1 descriptors came, 2"
+                "without its line"
             ),
             (
                 "answer('PB1 200 OK binder\\nfds=1\\nfd.0=smtp tcp 127.0.9.9:%d\\n' % port, [s, s])",
-                "2 descriptors came, 1"
+                "another number"
             ),
             ("answer('PB1 200 OK binder\\nfds=1\\nfd.0=http tcp 127.0.9.9:%d\\n' % port, [s])", "not asked for"),
             ("answer('PB1 200 OK binder\\nfds=1\\nfd.0=smtp tcp 127.0.0.2:%d\\n' % port, [s])", "bound elsewhere"),
             ("answer('PB1 200 OK binder\\nfds=1\\nfd.0=smtp tcp 127.0.9.9:1\\n', [s])", "bound elsewhere"),
             ("answer('PB1 200 OK binder\\nfds=1\\nfd.0=smtp udp 127.0.9.9:%d\\n' % port, [s])", "another kind"),
             ("answer('PB1 200 OK binder\\nfds=1\\nfd.0=smtp tcp *:%d\\n' % port, [s])", "bound elsewhere"),
-            ("answer('PB1 200 OK binder\\nfds=1\\nfd.0=smtp tcp 127.0.9.9:%d x\\n' % port, [s])", "not asked for"),
-            ("answer('PB1 200 OK binder\\nfds=1\\nfd.1=smtp tcp 127.0.9.9:%d\\n' % port, [s])", "no line fd.0"),
-            ("answer('PB1 200 OK other\\nfds=1\\nfd.0=smtp tcp 127.0.9.9:%d\\n' % port, [s])", "not a PB1 reply"),
-            ("answer('PB1 403 DENIED binder\\n', [])", "not a PB1 reply"),
+            (
+                "answer('PB1 200 OK binder\\nfds=1\\nfd.0=smtp tcp 127.0.9.9:%d x\\n' % port, [s])",
+                "not a word of a spec"
+            ),
+            ("answer('PB1 200 OK binder\\nfds=1\\nfd.1=smtp tcp 127.0.9.9:%d\\n' % port, [s])", "without its line"),
+            ("answer('PB1 200 OK other\\nfds=1\\nfd.0=smtp tcp 127.0.9.9:%d\\n' % port, [s])", "another request"),
+            ("answer('PB1 403 DENIED binder\\n', [])", "a refusal in PB1"),
             ("answer('nonsense', [s])", "not a PB1 reply"),
-            ("answer('PB1 200 OK binder\\nfds=0\\n', [])", "\"smtp\" is not among"),
+            ("answer('PB1 200 OK binder\\nfds=0\\n', [])", "did not come"),
             ("peer.send(b'')", "no PB1 packet (closed)"),
             ("pass", "no PB1 packet (closed)"),
             (
@@ -152,7 +158,7 @@ private func leakedListeners() throws -> Int {
     @Test("A binder that is not there, or may not be started, is said so, with what to do")
     func notStarted() throws {
         do throws(ListenerError) {
-            _ = try Listeners.obtain(["smtp"], binder: "/nonexistent/postern-binder")
+            _ = try Listeners.obtain(["smtp"], broker: "/nonexistent/broker", binder: "/nonexistent/postern-binder")
             Issue.record("it was started")
         } catch {
             #expect(error.code == .notStarted)
@@ -166,7 +172,7 @@ private func leakedListeners() throws -> Int {
         arguments: [[], ["a/b"], ["a", "a"], ["-x"], [""]])
     func badName(names: [String]) {
         do throws(ListenerError) {
-            _ = try Listeners.obtain(names, binder: "/nonexistent/postern-binder")
+            _ = try Listeners.obtain(names, broker: "/nonexistent/broker", binder: "/nonexistent/postern-binder")
             Issue.record("it was started")
         } catch {
             #expect(error.code == .badName)

@@ -40,7 +40,7 @@ package struct Admission: Sendable {
         if own >= Self.maxPerUser || (own > 0 && free <= Self.reserve) {
             return self.oldest(of: uid).map { .replace($0) } ?? .refuse
         }
-        if free == 0 { return self.oldest(of: self.largestUser()).map { .replace($0) } ?? .refuse }
+        if free == 0 { return self.oldest(of: nil).map { .replace($0) } ?? .refuse }
         for index in 0..<Leases.maxPeers where !self.places[index].isTaken { return .admit(index) }
         return .refuse
     }
@@ -71,29 +71,14 @@ package struct Admission: Sendable {
         return count
     }
 
-    /// The oldest connection of a uid that makes room.
+    /// The oldest connection that makes room: of a uid, or of anybody.
     private func oldest(of uid: UInt32?) -> Int? {
         var found: Int?
-        for index in 0..<Leases.maxPeers
-        where self.places[index].isTaken && !self.places[index].isFixed && self.places[index].uid == uid {
+        for index in 0..<Leases.maxPeers where self.places[index].isTaken && !self.places[index].isFixed {
+            guard uid == nil || self.places[index].uid == uid else { continue }
             if let other = found, self.places[other].order < self.places[index].order { continue }
             found = index
         }
         return found
-    }
-
-    /// The uid with the most connections that make room.
-    private func largestUser() -> UInt32? {
-        var best: UInt32?
-        var most = 0
-        for index in 0..<Leases.maxPeers where self.places[index].isTaken && !self.places[index].isFixed {
-            var count = 0
-            for other in 0..<Leases.maxPeers
-            where self.places[other].isTaken && !self.places[other].isFixed
-                && self.places[other].uid == self.places[index].uid
-            { count += 1 }
-            if count > most { (best, most) = (self.places[index].uid, count) }
-        }
-        return best
     }
 }

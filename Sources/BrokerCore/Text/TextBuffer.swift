@@ -1,30 +1,18 @@
 /// A text of bounded length, written front to back; what does not fit is left out, and remembered as left out.
 package struct TextBuffer<let capacity: Int>: Sendable {
     /// The bytes; those from ``count`` on are zero, so one byte more of capacity than of text ends it for C.
-    package private(set) var storage = InlineArray<capacity, UInt8>(repeating: 0)
+    package internal(set) var storage = InlineArray<capacity, UInt8>(repeating: 0)
     /// How many bytes have been written.
-    package private(set) var count = 0
+    package internal(set) var count = 0
     /// Whether something did not fit.
-    package private(set) var isTruncated = false
+    package internal(set) var isTruncated = false
 
     /// Makes an empty text.
     package init() {}
 
-    /// Whether the text is exactly these bytes, and whole.
-    @inline(never) package func isEqual(to bytes: Span<UInt8>) -> Bool {
-        !self.isTruncated && self.storage.span.extracting(first: self.count).isEqual(to: bytes)
-    }
-
     /// Writes another text.
     @inline(never) package mutating func append<let size: Int>(_ other: TextBuffer<size>) {
         self.append(other.storage.span, TextRange(0, other.count))
-    }
-
-    /// Takes everything out, so that the buffer can be used again.
-    package mutating func removeAll() {
-        for index in 0..<self.count { self.storage[index] = 0 }
-        self.count = 0
-        self.isTruncated = false
     }
 
     /// Writes one byte.
@@ -32,6 +20,12 @@ package struct TextBuffer<let capacity: Int>: Sendable {
         guard self.count < capacity else { return self.isTruncated = true }
         self.storage[self.count] = byte
         self.count += 1
+    }
+
+    /// Ends the text with an LF, in the last byte's place where there is no room for it.
+    @inline(never) package mutating func endLine() {
+        if self.count == capacity { self.count -= 1 }
+        self.append(UInt8(ascii: "\n"))
     }
 
     /// Writes a literal.

@@ -8,7 +8,8 @@ package import BrokerCore
 @safe package struct Arguments {
     /// How many there are, the program's name included.
     package let count: Int
-    private let vector: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
+    /// The arguments themselves, which live as long as the process; nil behind the last.
+    let vector: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
 
     /// Takes what the entry point was given.
     package init(count: CInt, vector: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?) {

@@ -49,10 +49,12 @@ extension TextBuffer {
     /// Ends a message, and writes it to standard error in one write; gives it up where nobody reads for `milliseconds`.
     @inline(never)
     mutating func end(milliseconds: Int32 = 1000) {
-        self.append("\n")
+        self.endLine()
         // There is nobody left to tell of a failure here; the exit status says it, too.
         var output = pollfd(fd: 2, events: Int16(POLLOUT), revents: 0)
-        guard unsafe poll(&output, 1, milliseconds) > 0 else { return }
+        var ready: Int32
+        repeat { ready = unsafe poll(&output, 1, milliseconds) } while ready < 0 && cpostern_errno() == EINTR
+        guard ready > 0 else { return }
         _ = unsafe self.storage.span.withUnsafeBytes { unsafe write(2, $0.baseAddress, self.count) }
     }
 }

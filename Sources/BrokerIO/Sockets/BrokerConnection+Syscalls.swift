@@ -103,7 +103,7 @@ package struct BrokerConnection: ~Copyable {
     ) throws(ExchangeError) -> ReceivedPacket {
         do throws(SystemError) {
             try sendPacket(request, with: descriptors, on: self.socket.rawValue, milliseconds: milliseconds)
-            try self.waitForReply(milliseconds)
+            try self.socket.waitForInput(milliseconds, "wait for the reply")
         } catch {
             if error.errno == EPIPE || error.errno == ECONNRESET { throw .closed }
             throw .system(error)
@@ -122,13 +122,16 @@ package struct BrokerConnection: ~Copyable {
 
     /// Gives the connection up as a descriptor, which the caller closes.
     package consuming func release() -> Int32 { self.socket.release() }
+}
 
-    private borrowing func waitForReply(_ milliseconds: Int32) throws(SystemError) {
+extension Descriptor {
+    /// Waits until there is something to read, or the end; fails with ETIMEDOUT after `milliseconds`.
+    package func waitForInput(_ milliseconds: Int32, _ operation: StaticString) throws(SystemError) {
         let start = try monotonicMilliseconds()
         while true {
             let left = Int(milliseconds) - (try monotonicMilliseconds() - start)
-            guard left > 0 else { throw SystemError("wait for the reply", errno: ETIMEDOUT) }
-            var waiting = pollfd(fd: self.socket.rawValue, events: Int16(POLLIN), revents: 0)
+            guard left > 0 else { throw SystemError(operation, errno: ETIMEDOUT) }
+            var waiting = pollfd(fd: self.rawValue, events: Int16(POLLIN), revents: 0)
             let count = unsafe poll(&waiting, 1, Int32(left))
             if count > 0 { return }
             guard count == 0 || cpostern_errno() == EINTR else { throw SystemError("poll") }

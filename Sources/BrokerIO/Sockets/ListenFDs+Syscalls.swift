@@ -110,11 +110,7 @@ package enum ListenFDs {
             // An old one would be another process's.
             _ = unsafe unsetenv(("LISTEN_PIDFDID" as StaticString).cString)
         }
-        let result = unsafe names.storage.span.withUnsafeBytes { bytes in
-            guard let value = unsafe bytes.assumingMemoryBound(to: CChar.self).baseAddress else { return Int32(-1) }
-            return unsafe setenv(("LISTEN_FDNAMES" as StaticString).cString, value, 1)
-        }
-        guard result == 0 else { throw SystemError("setenv LISTEN_FDNAMES") }
+        try setVariable("LISTEN_FDNAMES", names)
     }
 
     /// Removes the four variables.
@@ -128,11 +124,7 @@ package enum ListenFDs {
     private static func set(_ name: StaticString, _ value: UInt64) throws(SystemError) {
         var text = TextBuffer<24>()
         text.append(decimal: Int(truncatingIfNeeded: value))
-        let result = unsafe text.storage.span.withUnsafeBytes { bytes in
-            guard let value = unsafe bytes.assumingMemoryBound(to: CChar.self).baseAddress else { return Int32(-1) }
-            return unsafe setenv(name.cString, value, 1)
-        }
-        guard result == 0 else { throw SystemError("setenv LISTEN_FDS") }
+        try setVariable(name, text)
     }
 
     private static func decimal(_ text: UnsafePointer<CChar>, upTo limit: UInt64) -> UInt64? {
@@ -140,4 +132,15 @@ package enum ListenFDs {
             _unsafeStart: UnsafeRawPointer(text).assumingMemoryBound(to: UInt8.self), count: strlen(text))
         return bytes.decimal(at: TextRange(0, bytes.count), upTo: limit)
     }
+}
+
+/// Sets a variable of the environment, for the program that this process will become.
+package func setVariable<let size: Int>(
+    _ name: StaticString, _ value: borrowing TextBuffer<size>
+) throws(SystemError) {
+    let result = unsafe value.storage.span.withUnsafeBytes { bytes in
+        guard let value = unsafe bytes.assumingMemoryBound(to: CChar.self).baseAddress else { return Int32(-1) }
+        return unsafe setenv(name.cString, value, 1)
+    }
+    guard result == 0 else { throw SystemError("setenv") }
 }

@@ -10,7 +10,19 @@ import Synchronization
 /// The relay as a service: it listens, and at shutdown lets its sessions end.
 package struct RelayService: Service {
     /// Where clients connect, each already bound; the service closes them.
-    package typealias Bind = @Sendable (ServerBootstrap) async throws -> [any Channel]
+    package typealias Bind = @Sendable (ServerBootstrap) async throws -> [BoundListener]
+
+    /// A listener that accepts.
+    package struct BoundListener: Sendable {
+        package let channel: any Channel
+        let source: String
+
+        /// Makes one; `source` is who bound it, a word for the log.
+        package init(_ channel: any Channel, source: String) {
+            self.channel = channel
+            self.source = source
+        }
+    }
 
     private let state: RelayState
     private let group: MultiThreadedEventLoopGroup
@@ -39,13 +51,14 @@ package struct RelayService: Service {
     /// Serves until shutdown begins, then drains: no new client, a 421 to who is idle, the end to who is in a transaction.
     package func run() async throws {
         let loops = try await LoopContexts(self.group, state: self.state, logger: self.logger)
-        let channels = try await self.bind(self.bootstrap(loops))
-        for channel in channels {
-            self.logger.notice("ready listener=\(channel.localAddress?.hostAndPort ?? "?")")
+        let listeners = try await self.bind(self.bootstrap(loops))
+        for listener in listeners {
+            let address = listener.channel.localAddress?.hostAndPort ?? "?"
+            self.logger.notice("ready listener=\(address) source=\(listener.source)")
         }
         try? await gracefulShutdown()
         self.logger.notice("draining connections=\(self.connections)")
-        for channel in channels { try? await channel.close() }
+        for listener in listeners { try? await listener.channel.close() }
         await loops.drain()
         let limit = ContinuousClock.now + self.drainLimit
         while self.connections > 0, ContinuousClock.now < limit { try? await Task.sleep(for: .milliseconds(50)) }

@@ -1,1 +1,0 @@
-../BrokerCore/PB1/RequestWriter.swift
