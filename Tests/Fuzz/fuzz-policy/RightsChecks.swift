@@ -65,10 +65,10 @@ private func table(_ entries: ArraySlice<PolicyEntry>, _ bytes: [UInt8]) -> Poli
 
 /// Checks that the table of a text that is right gives what the text spells out, and nothing else.
 func checkRights(_ bytes: [UInt8], _ entries: [PolicyEntry]) {
-    guard let table = table(entries[...], bytes) else { return }
+    guard var table = table(entries[...], bytes) else { return }
     let lists = lists(bytes)
     require(lists.count == table.slots.nonzeroBitCount)
-    checkPermissions(of: table, bytes, entries, lists)
+    checkPermissions(of: &table, bytes, entries, lists)
     checkReload(bytes, entries, lists)
 }
 
@@ -99,7 +99,7 @@ private func everybody(_ lists: [[UInt8]: [[Named]]]) -> [Identity] {
 private let rights: [Right] = [.get, .bind, .store, .drop, .list]
 
 private func checkPermissions(
-    of table: borrowing PolicyTable, _ bytes: [UInt8], _ entries: [PolicyEntry], _ lists: [[UInt8]: [[Named]]]
+    of table: inout PolicyTable, _ bytes: [UInt8], _ entries: [PolicyEntry], _ lists: [[UInt8]: [[Named]]]
 ) {
     for identity in everybody(lists) {
         for (index, right) in rights.enumerated() {
@@ -130,14 +130,14 @@ private func checkPermissions(
 /// A reload, from a policy of the second half to the whole: names that stay keep their slots, and every name has its own
 /// lines and rights.
 private func checkReload(_ bytes: [UInt8], _ entries: [PolicyEntry], _ lists: [[UInt8]: [[Named]]]) {
-    guard let half = table(entries.suffix(entries.count / 2), bytes), var whole = table(entries[...], bytes) else {
+    guard var half = table(entries.suffix(entries.count / 2), bytes), var whole = table(entries[...], bytes) else {
         return
     }
-    whole.keepSlots(of: half)
+    whole.keepSlots(of: &half)
     for name in lists.keys {
         guard let slot = half.slot(of: name.span) else { continue }
         require(whole.slot(of: name.span) == slot, "a name that lost its slot")
     }
     require(whole.slots.nonzeroBitCount == lists.count)
-    checkPermissions(of: whole, bytes, entries, lists)
+    checkPermissions(of: &whole, bytes, entries, lists)
 }
