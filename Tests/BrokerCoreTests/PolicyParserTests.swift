@@ -127,11 +127,12 @@ extension TextBuffer {
             ("s tcp *:1 backlog=", "1:19: backlog= is 1 to 65535"),
             ("s tcp *:1 reuseport=0", #"1:21: "0": reuseport= is 1 to 8"#),
             ("s tcp *:1 reuseport=9", #"1:21: "9": reuseport= is 1 to 8"#),
-            ("s tcp *:1 device=", "1:18: a device is 1 to 15 bytes without '/' and ':'"),
-            ("s tcp *:1 device=a/b", #"1:18: "a/b": a device is 1 to 15 bytes without '/' and ':'"#),
+            ("s tcp *:1 device=", "1:18: a device is 1 to 15 bytes of ASCII without '/' and ':'"),
+            ("s tcp *:1 device=a/b", #"1:18: "a/b": a device is 1 to 15 bytes of ASCII without '/' and ':'"#),
+            ("s tcp *:1 device=\u{E9}", #"1:18: "??": a device is 1 to 15 bytes of ASCII without '/' and ':'"#),
             (
                 "s tcp *:1 device=abcdefghijklmnop",
-                #"1:18: "abcdefghijklmnop": a device is 1 to 15 bytes without '/' and ':'"#
+                #"1:18: "abcdefghijklmnop": a device is 1 to 15 bytes of ASCII without '/' and ':'"#
             ),
             ("s tcp *:1 bind=", "1:16: a user, @group or number is missing"),
             ("s tcp *:1 bind=a,", "1:18: a user, @group or number is missing"),

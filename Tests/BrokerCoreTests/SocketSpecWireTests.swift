@@ -44,6 +44,7 @@ private func read(_ text: String) -> String {
             ("tcp 1.2.3.4:25 v6only", "not a word of a spec"), ("tcp *:25 device=a device=b", "not a word of a spec"),
             ("tcp *:25 device=", "not a word of a spec"), ("tcp *:25 device=abcdefghijklmnop", "not a word of a spec"),
             ("tcp *:25 device=a/b", "not a word of a spec"), ("tcp *:25 device=a:b", "not a word of a spec"),
+            ("tcp *:25 device=5\n", "not a word of a spec"), ("tcp *:25 device=et\u{E9}", "not a word of a spec"),
             ("tcp *:25 backlog=1", "not a word of a spec"), ("tcp *:25 get=a", "not a word of a spec"),
             ("tcp *:25 # a comment", "not a word of a spec"),
         ])

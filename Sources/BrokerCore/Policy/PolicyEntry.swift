@@ -97,7 +97,9 @@ extension PolicyEntry {
             }
             self.socket.siblings = UInt8(siblings)
         case 7:
-            guard text.isDevice(value) else { throw .init("a device is 1 to 15 bytes without '/' and ':'", value) }
+            guard text.isDevice(value) else {
+                throw .init("a device is 1 to 15 bytes of ASCII without '/' and ':'", value)
+            }
             self.socket.device.append(text, value)
         default:
             var start = value.start

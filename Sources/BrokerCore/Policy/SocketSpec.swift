@@ -73,9 +73,14 @@ package struct SocketSpec: Sendable {
 }
 
 extension Span where Element == UInt8 {
-    /// Whether `range` is a network interface's name: 1 to 15 bytes without `/` and `:`.
+    /// Whether `range` is a network interface's name: 1 to 15 bytes without `/` and `:`. Linux would take any bytes there,
+    /// but PB1, which has the name in its specs, has ASCII only.
     func isDevice(_ range: TextRange) -> Bool {
-        1...15 ~= range.count && self.firstOffset(of: UInt8(ascii: "/"), in: range) == range.end
-            && self.firstOffset(of: UInt8(ascii: ":"), in: range) == range.end
+        guard 1...15 ~= range.count else { return false }
+        for offset in range.start..<range.end {
+            let byte = self[offset]
+            guard 0x21...0x7E ~= byte, byte != UInt8(ascii: "/"), byte != UInt8(ascii: ":") else { return false }
+        }
+        return true
     }
 }

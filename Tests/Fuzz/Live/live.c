@@ -4,9 +4,10 @@
 //
 // Three users send PACKETS packets between them, over connections that they open again when they are closed: valid ones,
 // mutated, cut, random, too long, and with descriptors of every kind. A fourth GETs the listener `good` all the while, and
-// counts how long that takes; a fifth asks for listeners and never reads what it is sent. The broker reads its policy again five times a second. Afterwards it must live, be the
-// same, have as many descriptors as before, no more memory than 64 kB above it, and every GET of the fourth must have been
-// granted. Random numbers come from the seed: what is sent is the same in each run, in which order it is read is not.
+// counts how long that takes; a fifth asks for listeners and never reads what it is sent. The broker reads its policy again
+// five times a second. Afterwards it must live, be the same, have as many descriptors as before and no more memory than
+// 64 kB above it, and every GET of the fourth must have been granted. Random numbers come from the seed: what is sent is
+// the same in each run, in which order it is read is not.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <dirent.h>

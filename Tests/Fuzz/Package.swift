@@ -1,0 +1,28 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// A package of its own: every module of it is built with `--sanitize fuzzer`, whose library brings the main function.
+// scripts/fuzz builds and runs it. BrokerCore is the main package's, by symbolic link.
+let strict: [SwiftSetting] = [
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+func fuzzTarget(_ name: String) -> Target {
+    .executableTarget(
+        name: name, dependencies: ["BrokerCore"], path: name,
+        swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])])
+}
+
+let package = Package(
+    name: "postern",
+    targets: [
+        .target(name: "BrokerCore", path: "BrokerCore", swiftSettings: strict),
+        fuzzTarget("fuzz-policy"),
+        fuzzTarget("fuzz-pb1"),
+    ],
+    swiftLanguageModes: [.v6]
+)
