@@ -154,6 +154,7 @@ extension Broker {
                 let spec = self.policy.line(slot, line).spec
                 for place in slot * 8..<slot * 8 + 8 where self.held[place].isHere && self.held[place].line == line {
                     self.look(place)
+                    if self.leases.count(slot) == 0 { self.held[place].descriptor.resetOptions() }
                     numbers[count] = self.held[place].descriptor.rawValue
                     self.reply.append("fd", count) {
                         $0.append(name)

@@ -259,8 +259,11 @@ extension Broker {
             self.held[place].isSpoiled = false
             self.counters[slot].heals += 1
         case .spoiled:
-            self.held[place].isSpoiled = true
+            // (A listener that hangs up was spoiled again between the healing and the look: that is heeded as before.)
+            let isAgain = line.socket.transport == .tcp && self.held[place].descriptor.isHungUp()
+            self.held[place].isSpoiled = !isAgain
             guard !wasSpoiled else { return }
+            if isAgain { return self.held[place].countLook(now: self.now) }
             event = "spoiled"
         }
         self.held[place].countLook(now: self.now)

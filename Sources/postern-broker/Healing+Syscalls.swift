@@ -43,6 +43,21 @@ extension Descriptor {
         return isHealed ? .healed : .sound
     }
 
+    /// Takes off what the last holder may have set that keeps clients out: packets of a low TTL or hop limit unheard
+    /// (IP_MINTTL, IPV6_MINHOPCOUNT), connections held back until the client speaks (TCP_DEFER_ACCEPT), which a client of
+    /// SMTP never does first. No look shows whether a holder means it so; so it ends with the last lease.
+    func resetOptions() {
+        _ = self.setOption(Int32(IPPROTO_IP), 21, 0)
+        _ = self.setOption(Int32(IPPROTO_IPV6), 73, 0)
+        _ = self.setOption(Int32(IPPROTO_TCP), 9, 0)
+    }
+
+    /// (One that the socket does not have, such as IPv6's of an IPv4 one, changes nothing.)
+    private func setOption(_ level: Int32, _ name: Int32, _ value: Int32) -> Bool {
+        var value = value
+        return unsafe setsockopt(self.rawValue, level, name, &value, 4) == 0
+    }
+
     /// Whether the socket is what the policy says, as it is now.
     func isSound(as spec: SocketSpec) -> Bool { (try? self.check(against: spec)) != nil }
 

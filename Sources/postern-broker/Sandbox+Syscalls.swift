@@ -5,6 +5,8 @@ private enum Condition {
     case none
     /// The argument of that number is this.
     case equal(UInt32, UInt32)
+    /// The argument of that number is one of these.
+    case among(UInt32, InlineArray<4, UInt32>)
     /// The argument of that number has no other bits than these.
     case within(UInt32, UInt32)
 }
@@ -35,7 +37,8 @@ private func allowedCall(_ index: Int) -> Allowed? {
     case 11: return Allowed(name: "connect to AF_UNSPEC", number: SYS_connect, condition: .equal(2, 2))
     case 12:
         return Allowed(
-            name: "setsockopt SOL_SOCKET", number: SYS_setsockopt, condition: .equal(1, UInt32(SOL_SOCKET)))
+            name: "setsockopt SOL_SOCKET|IP|IPV6|TCP", number: SYS_setsockopt,
+            condition: .among(1, [UInt32(SOL_SOCKET), 0, 6, 41]))
     case 13: return Allowed(name: "write to standard error", number: SYS_write, condition: .equal(0, 2))
     case 14: return Allowed(name: "read", number: SYS_read, condition: .none)
     case 15: return Allowed(name: "openat for reading", number: SYS_openat, condition: .within(2, readOnly))
@@ -170,6 +173,12 @@ private func restrictCalls() throws(Failure) {
             filter.add(compare, UInt32(call.number), 0, 4)
             filter.add(load, 16 + 8 * argument)
             filter.add(compare, value, 0, 1)
+            filter.add(answer, allow)
+            filter.add(answer, refuse)
+        case .among(let argument, let values):
+            filter.add(compare, UInt32(call.number), 0, 7)
+            filter.add(load, 16 + 8 * argument)
+            for index in 0..<4 { filter.add(compare, values[index], UInt8(3 - index), index < 3 ? 0 : 1) }
             filter.add(answer, allow)
             filter.add(answer, refuse)
         case .within(let argument, let bits):

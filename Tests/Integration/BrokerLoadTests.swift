@@ -41,6 +41,9 @@ struct BrokerLoadTests {
     @Test("A socket that hangs up for ever is no reason to spin")
     func anErrorThatStays() throws { try self.trial("an_error_that_stays") }
 
+    @Test("What a holder set that keeps clients out ends with the last lease")
+    func whatAHolderSetEndsWithItsLease() throws { try self.trial("what_a_holder_set_ends_with_its_lease") }
+
     @Test("No holder can put a filter on a listener")
     func aFilterCannotBePutOn() throws { try self.trial("a_filter_cannot_be_put_on") }
 

@@ -52,8 +52,9 @@ extension TextBuffer {
         self.endLine()
         // There is nobody left to tell of a failure here; the exit status says it, too.
         var output = pollfd(fd: 2, events: Int16(POLLOUT), revents: 0)
-        var ready: Int32
-        repeat { ready = unsafe poll(&output, 1, milliseconds) } while ready < 0 && cpostern_errno() == EINTR
+        var ready = unsafe poll(&output, 1, milliseconds)
+        // (A timer that interrupts every millisecond must not make it for ever.)
+        for _ in 0..<1000 where ready < 0 && cpostern_errno() == EINTR { ready = unsafe poll(&output, 1, milliseconds) }
         guard ready > 0 else { return }
         _ = unsafe self.storage.span.withUnsafeBytes { unsafe write(2, $0.baseAddress, self.count) }
     }

@@ -347,6 +347,41 @@ def select_errors(held):
 
 
 @trial
+def what_a_holder_set_ends_with_its_lease():
+    """IP_MINTTL and TCP_DEFER_ACCEPT keep clients out of a listener; who gets it next gets it without."""
+    broker = Broker()
+    options = [(socket.IPPROTO_IP, 21, 255), (socket.IPPROTO_IPV6, 73, 255), (socket.IPPROTO_TCP, 9, 30)]
+
+    def vandal():
+        held, = Peer().get("smtp")
+        for level, name, value in options:
+            held.setsockopt(level, name, value)
+        return [held.getsockopt(level, name) > 0 for level, name, _ in options]
+
+    expect(all(run_as(POSTERN, vandal)), "nothing was set")
+    broker.log("event=end-of-lease")
+
+    def holder():
+        peer = Peer()
+        held, = peer.get("smtp")
+        return [held.getsockopt(level, name) for level, name, _ in options]
+
+    left = run_as(POSTERN, holder)
+    expect(left == [0, 0, 0], left)
+
+    def shares():
+        """As long as somebody holds it, its options are left as they are."""
+        first, second = Peer(), Peer()
+        held, = first.get("smtp")
+        held.setsockopt(socket.IPPROTO_TCP, 9, 30)
+        other, = second.get("smtp")
+        return other.getsockopt(socket.IPPROTO_TCP, 9) > 0
+
+    expect(run_as(POSTERN, shares), "a holder's own option was taken off")
+    broker.stop()
+
+
+@trial
 def a_filter_cannot_be_put_on():
     """SO_ATTACH_FILTER could keep every connection out, and only its owner could take it off."""
     broker = Broker()
