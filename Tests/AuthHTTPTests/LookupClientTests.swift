@@ -17,7 +17,7 @@ private struct Asker: Sendable {
             endpoint: try LookupEndpoint(parsing: "http://\(host):\(port)/mail/auth"))
         configuration.timeout = .seconds(10)
         change(&configuration)
-        let loop = MultiThreadedEventLoopGroup.singleton.any()
+        let loop = ScriptedServer.loops.any()
         self.loop = loop
         self.bound = try await loop.submit { [configuration] in
             NIOLoopBound(LookupClient(eventLoop: loop, configuration: configuration), eventLoop: loop)
@@ -213,7 +213,12 @@ private extension SocketAddress {
             let server = try await ScriptedServer(.sayAndClose(String(decoding: answer[..<end], as: UTF8.self)))
             let asker = try await Asker(port: server.port)
             let code = try await asker.code()
-            #expect(code == .closed || code == .malformed, "cut at \(end): \(code.map { "\($0)" } ?? "a verdict")")
+            #expect(
+                code == .closed || code == .malformed,
+                """
+                cut at \(end): \(code.map { "\($0)" } ?? "a verdict"), asked \(server.asked.count), \
+                connections \(server.connections), open \(server.open)
+                """)
             #expect(try await eventually { try await asker.connectionCount == 0 })
             try await asker.shutDown()
             try await server.stop()
@@ -397,7 +402,7 @@ private extension SocketAddress {
     func reentrant() async throws {
         let server = try await ScriptedServer(.say(ScriptedServer.allow))
         let port = server.port
-        let loop = MultiThreadedEventLoopGroup.singleton.any()
+        let loop = ScriptedServer.loops.any()
         let count = try await loop.flatSubmit {
             let promise = loop.makePromise(of: Int.self)
             guard let endpoint = try? LookupEndpoint(parsing: "http://127.0.0.1:\(port)/") else {
@@ -444,7 +449,7 @@ private extension SocketAddress {
                 }
             }
         }
-        let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        let server = try await ServerBootstrap(group: ScriptedServer.loops)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.configureHTTPServerPipeline()

@@ -34,6 +34,9 @@ final class ScriptedServer: Sendable {
 
     static let allow = "HTTP/1.1 204 No Content\r\nAuth-Status: OK\r\nAuth-Server: 127.0.0.1\r\nAuth-Port: 2525\r\n\r\n"
 
+    /// Loops of these tests alone: what another suite does on the shared ones takes no time from them.
+    static let loops = MultiThreadedEventLoopGroup(numberOfThreads: 2)
+
     private let state: NIOLockedValueBox<State>
     private let channel: any Channel
 
@@ -41,7 +44,7 @@ final class ScriptedServer: Sendable {
     init(_ steps: Step...) async throws {
         let state = NIOLockedValueBox(State(steps: steps))
         self.state = state
-        self.channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        self.channel = try await ServerBootstrap(group: Self.loops)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelInitializer { channel in
                 let number = state.withLockedValue { state in
