@@ -7,8 +7,7 @@ struct AuditLine {
 
     /// Begins the line.
     init(_ event: StaticString) {
-        self.text.begin()
-        self.text.append("event=")
+        self.text.append("postern-broker: event=")
         self.text.append(event)
     }
 

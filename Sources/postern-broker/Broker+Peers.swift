@@ -74,6 +74,7 @@ extension Broker {
         self.peers[index].socket = Descriptor(owning: -1)
         self.peers[index].barrier = Descriptor(owning: -1)
         self.peers[index].pending = nil
+        self.peers[index].mayStore = false
         self.admission.leave(index)
     }
 
@@ -113,6 +114,7 @@ extension Broker {
         guard !self.peers[index].socket.hasUnread() else {
             return self.refuse(index, .tooMany, "the reply to the last request has not been read", tag: tag)
         }
+        self.peers[index].unreadDescriptors = 0
         self.answer(index, request, text, tag, self.identity(of: index), &received.descriptors)
     }
 

@@ -153,7 +153,8 @@ extension Broker {
             for line in 0..<self.policy.lineCount(slot) {
                 let spec = self.policy.line(slot, line).spec
                 for place in slot * 8..<slot * 8 + 8 where self.held[place].isHere && self.held[place].line == line {
-                    self.look(place)
+                    // (Every other look comes by an event or within a second.)
+                    if !self.held[place].descriptor.isListening() { self.look(place) }
                     if self.leases.count(slot) == 0 { self.held[place].descriptor.resetOptions() }
                     numbers[count] = self.held[place].descriptor.rawValue
                     self.reply.append("fd", count) {

@@ -122,14 +122,22 @@ struct Broker: ~Copyable {
             wait(&self.polled, count: count, milliseconds: self.nextDeadline() - clock())
             self.now = clock()
             if self.polled[1].revents != 0 { self.readSignals() }
-            interruptCalls(everyMilliseconds: 1)
+            let mayClose = self.mayGetDescriptors
+            if mayClose { interruptCalls(everyMilliseconds: 1) }
             for index in 2..<count where self.polled[index].revents != 0 { self.handle(index) }
             if self.polled[0].revents != 0 { self.acceptPeers() }
             self.runTimers()
             if self.isRetryDue { self.retryPending() }
-            interruptCalls(everyMilliseconds: 0)
+            if mayClose { interruptCalls(everyMilliseconds: 0) }
         }
         self.end()
+    }
+
+    /// Whether somebody's descriptors may come: from who may store, or, where the kernel keeps none off, from anybody.
+    private var mayGetDescriptors: Bool {
+        guard self.control.keepsDescriptorsOff else { return true }
+        for index in 0..<Leases.maxPeers where self.peers[index].mayStore { return true }
+        return false
     }
 
     /// Fills the table for poll(2): the control socket, the signals, connections, held sockets. A held socket wants no

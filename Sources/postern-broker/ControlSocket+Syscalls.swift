@@ -3,6 +3,8 @@ internal import CPosternSys
 /// The socket on which programs connect, and the lock that says that it is ours; the lock is held while this lives.
 struct ControlSocket: ~Copyable {
     let listener: Descriptor
+    /// Whether the kernel keeps descriptors off that nobody wants (SO_PASSRIGHTS, Linux 6.16).
+    let keepsDescriptorsOff: Bool
     private let lock: Descriptor
 
     /// Takes a socket that the manager made.
@@ -21,8 +23,8 @@ struct ControlSocket: ~Copyable {
             line.add("missing", "PassCredentials=yes")
             Audit().write(line)
         }
-        try Self.prepare(listener)
-        return ControlSocket(listener: listener, lock: Descriptor(owning: -1))
+        let keepsOff = try Self.prepare(listener)
+        return ControlSocket(listener: listener, keepsDescriptorsOff: keepsOff, lock: Descriptor(owning: -1))
     }
 
     /// Makes the socket at a path, whose folder must be root's or this user's own, and writable by nobody else. It
@@ -54,13 +56,13 @@ struct ControlSocket: ~Copyable {
         }
         guard renamed == 0 else { throw Self.failure(SystemError("rename to"), path) }
         guard unsafe chdir(("/" as StaticString).cString) == 0 else { throw Failure(SystemError("chdir /")) }
-        try Self.prepare(listener)
-        return ControlSocket(listener: listener, lock: lock)
+        let keepsOff = try Self.prepare(listener)
+        return ControlSocket(listener: listener, keepsDescriptorsOff: keepsOff, lock: lock)
     }
 
     /// Sets what every connection inherits: credentials with each packet, and no descriptors from anybody, which is
     /// lifted for who may store.
-    private static func prepare(_ listener: borrowing Descriptor) throws(Failure) {
+    private static func prepare(_ listener: borrowing Descriptor) throws(Failure) -> Bool {
         do throws(SystemError) {
             try listener.setOption(SO_PASSCRED, 1, "setsockopt SO_PASSCRED")
             guard cpostern_fcntl(listener.rawValue, F_SETFL, Int(O_NONBLOCK)) == 0 else {
@@ -70,7 +72,7 @@ struct ControlSocket: ~Copyable {
             throw Failure(error)
         }
         // (Before Linux 6.16 there is no such option: what comes unwanted is closed unseen.)
-        try? listener.setOption(passRightsOption, 0, "setsockopt SO_PASSRIGHTS")
+        return (try? listener.setOption(passRightsOption, 0, "setsockopt SO_PASSRIGHTS")) != nil
     }
 
     private static func openFolder(_ path: TextBuffer<128>) throws(Failure) -> Descriptor {

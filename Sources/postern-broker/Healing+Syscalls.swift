@@ -26,7 +26,7 @@ extension Descriptor {
         var isHealed = false
         switch spec.transport {
         case .tcp:
-            let isListening = (try? self.option(SOL_SOCKET, SO_ACCEPTCONN, "getsockopt")) == 1
+            let isListening = self.isListening()
             if CPosternSys.listen(self.rawValue, spec.backlog) != 0 {
                 self.dissolve()
                 _ = CPosternSys.listen(self.rawValue, spec.backlog)
@@ -60,6 +60,9 @@ extension Descriptor {
 
     /// Whether the socket is what the policy says, as it is now.
     func isSound(as spec: SocketSpec) -> Bool { (try? self.check(against: spec)) != nil }
+
+    /// Whether it is a TCP socket that listens.
+    func isListening() -> Bool { (try? self.option(SOL_SOCKET, SO_ACCEPTCONN, "getsockopt")) == 1 }
 
     private func isConnected() -> Bool {
         var address = sockaddr_in6()

@@ -45,7 +45,7 @@ import Testing
             (.keptForUs, true, true), (.keptForAnother, false, false), (.keptOnce, true, true),
         ] as [(Before, Bool, Bool)])
     func table(before: Before, shared: Bool, exclusively: Bool) {
-        let leases = Self.leases(before)
+        var leases = Self.leases(before)
         for (mode, isPossible) in [(false, shared), (true, exclusively)] {
             let obstacles = leases.obstacles(
                 to: Self.name, exclusively: mode, peer: Self.us, uid: Self.uid, now: 1000)

@@ -1,5 +1,7 @@
 /// Who may connect: 256 connections, 64 of one uid, 16 kept for uids that have none. Pure.
 ///
+/// (What only reads is `mutating`, too, so that the table is used in its place.)
+///
 /// A connection without a lease makes room for a newer one: idle peers, however many, lock nobody out.
 package struct Admission: Sendable {
     /// The most connections of one uid.
@@ -33,7 +35,7 @@ package struct Admission: Sendable {
     package init() {}
 
     /// Decides about a new connection of `uid`; changes nothing.
-    package func decide(for uid: UInt32) -> Decision {
+    package mutating func decide(for uid: UInt32) -> Decision {
         var own = 0
         for index in 0..<Leases.maxPeers where self.places[index].isTaken && self.places[index].uid == uid { own += 1 }
         let free = Leases.maxPeers - self.count
@@ -63,7 +65,7 @@ package struct Admission: Sendable {
     package mutating func setFixed(_ index: Int, _ isFixed: Bool) { self.places[index].isFixed = isFixed }
 
     /// How many connections a uid has.
-    package func count(of uid: UInt32) -> Int {
+    package mutating func count(of uid: UInt32) -> Int {
         var count = 0
         for index in 0..<Leases.maxPeers where self.places[index].isTaken && self.places[index].uid == uid {
             count += 1
@@ -72,7 +74,7 @@ package struct Admission: Sendable {
     }
 
     /// The oldest connection that makes room: of a uid, or of anybody.
-    private func oldest(of uid: UInt32?) -> Int? {
+    private mutating func oldest(of uid: UInt32?) -> Int? {
         var found: Int?
         for index in 0..<Leases.maxPeers where self.places[index].isTaken && !self.places[index].isFixed {
             guard uid == nil || self.places[index].uid == uid else { continue }

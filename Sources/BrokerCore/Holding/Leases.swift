@@ -1,4 +1,7 @@
 /// Who holds which names: the leases of 256 connections on 64 slots. Pure: the caller's clock, in milliseconds.
+///
+/// What only reads is `mutating`, too, as in ``PolicyTable``: a borrowed table was copied for each connection looked at,
+/// which made four fifths of a GET.
 package struct Leases: Sendable {
     /// The most connections.
     package static var maxPeers: Int { 256 }
@@ -22,16 +25,16 @@ package struct Leases: Sendable {
     package init() {}
 
     /// The slots that a connection holds.
-    package func names(of peer: Int) -> UInt64 { self.holders[peer].names }
+    package mutating func names(of peer: Int) -> UInt64 { self.holders[peer].names }
 
     /// The slots that a connection holds exclusively.
-    package func exclusiveNames(of peer: Int) -> UInt64 { self.holders[peer].exclusive }
+    package mutating func exclusiveNames(of peer: Int) -> UInt64 { self.holders[peer].exclusive }
 
     /// When a connection was granted something last.
-    package func since(_ peer: Int) -> Int { self.holders[peer].since }
+    package mutating func since(_ peer: Int) -> Int { self.holders[peer].since }
 
     /// How many connections hold the name in a slot.
-    package func count(_ slot: Int) -> Int {
+    package mutating func count(_ slot: Int) -> Int {
         var count = 0
         for peer in 0..<Self.maxPeers where self.holders[peer].names & 1 << slot != 0 { count += 1 }
         return count
@@ -39,21 +42,25 @@ package struct Leases: Sendable {
 
     /// The slots that anybody holds exclusively.
     package var exclusive: UInt64 {
-        var names: UInt64 = 0
-        for peer in 0..<Self.maxPeers { names |= self.holders[peer].exclusive }
-        return names
+        mutating get {
+            var names: UInt64 = 0
+            for peer in 0..<Self.maxPeers { names |= self.holders[peer].exclusive }
+            return names
+        }
     }
 
     /// The slots that anybody holds.
     package var held: UInt64 {
-        var names: UInt64 = 0
-        for peer in 0..<Self.maxPeers { names |= self.holders[peer].names }
-        return names
+        mutating get {
+            var names: UInt64 = 0
+            for peer in 0..<Self.maxPeers { names |= self.holders[peer].names }
+            return names
+        }
     }
 
     /// Which of `names` somebody else has in the way of a connection of `uid`: exclusively, or at all where it wants
     /// them exclusively, or kept for another uid.
-    package func obstacles(to names: UInt64, exclusively: Bool, peer: Int, uid: UInt32, now: Int) -> UInt64 {
+    package mutating func obstacles(to names: UInt64, exclusively: Bool, peer: Int, uid: UInt32, now: Int) -> UInt64 {
         var inTheWay: UInt64 = 0
         for other in 0..<Self.maxPeers where other != peer {
             inTheWay |= exclusively ? self.holders[other].names : self.holders[other].exclusive
