@@ -60,14 +60,19 @@ struct Broker: ~Copyable {
 
     /// Takes what the process was started with, and makes what it was not.
     static func make(_ options: Options) throws(Failure) -> Broker {
-        let signals = try openSignals()
-        let manager = try Manager()
         var inherited = InheritedSockets()
+        var last: Int32 = 2
         do throws(ListenFDsError) {
-            try ListenFDs.receive { inherited.append($0, name: $1) }
+            try ListenFDs.receive { descriptor, name in
+                last = descriptor.rawValue
+                inherited.append(descriptor, name: name)
+            }
         } catch {
             throw Failure(.configuration, error.text)
         }
+        try closeDescriptors(above: last)
+        let signals = try openSignals()
+        let manager = try Manager()
         let listener = inherited.take("postern.control")
         let control =
             listener.rawValue >= 0

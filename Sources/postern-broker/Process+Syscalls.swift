@@ -51,6 +51,11 @@ func prepareProcess() throws(Failure) {
     }
 }
 
+/// Closes what leaked in from whoever started this: it would be kept for as long as the broker lives.
+func closeDescriptors(above last: Int32) throws(Failure) {
+    guard cpostern_close_range(UInt32(last) + 1, .max, 0) == 0 else { throw Failure(SystemError("close_range")) }
+}
+
 /// A descriptor from which SIGHUP, SIGTERM and SIGINT are read; they are blocked from now on.
 func openSignals() throws(Failure) -> Descriptor {
     var set = sigset_t()

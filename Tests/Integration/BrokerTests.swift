@@ -47,6 +47,9 @@ struct BrokerTests {
     @Test("A stale control socket is replaced; a live one, a link or an open folder is not touched")
     func theControlSocket() throws { try self.trial("the_control_socket") }
 
+    @Test("What leaks in from whoever started it is closed")
+    func whatLeaksInIsClosed() throws { try self.trial("what_leaks_in_is_closed") }
+
     @Test("The log has a line a decision, and a flood of refusals does not flood it")
     func whoMayNotAndWhatTheLogSays() throws { try self.trial("who_may_not_and_what_the_log_says") }
 

@@ -445,6 +445,22 @@ def the_control_socket():
 
 
 @trial
+def what_leaks_in_is_closed():
+    """With LISTEN_FDS and without: of what whoever started it left open nothing is kept."""
+    broker = Broker(store=())
+    own = broker.fds()
+    broker.stop()
+    broker.start(leaks=(3, 4, 40, 300))
+    expect(broker.fds() == own, f"{broker.fds()} descriptors, {own} without a leak")
+    broker.stop()
+    smtp = listener("::", 25, family=socket.AF_INET6, v6only=0)
+    broker.start(descriptors={"smtp": [smtp.fileno()]}, leaks=(4, 40, 300))
+    expect(broker.fds() == own + 1, f"{broker.fds()} descriptors, {own + 1} wanted")
+    expect(run_as(POSTERN, lambda: len(Peer().get("smtp"))) == 1, "the listener")
+    broker.stop()
+
+
+@trial
 def who_may_not_and_what_the_log_says():
     """The log names who, what and the verdict; a flood of refusals does not flood it."""
     broker = Broker()

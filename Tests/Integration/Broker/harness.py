@@ -201,8 +201,8 @@ class Broker:
         for name in store:
             self.store(name)
 
-    def start(self, arguments=(), environment=None, descriptors=None, nofile=None):
-        """Starts it; `descriptors` maps LISTEN_FDS names to lists of descriptors, in order."""
+    def start(self, arguments=(), environment=None, descriptors=None, nofile=None, leaks=()):
+        """Starts it; `descriptors` maps LISTEN_FDS names to lists of descriptors, in order; `leaks` are open, too."""
         numbers = [(name, fd) for name, fds in (descriptors or {}).items() for fd in fds]
         mark = self.mark()
         reader, writer = os.pipe()
@@ -218,6 +218,8 @@ class Broker:
             if high:
                 variables |= {"LISTEN_FDS": str(len(high)), "LISTEN_PID": str(os.getpid()),
                               "LISTEN_FDNAMES": ":".join(name for name, _ in numbers)}
+            for leak in leaks:
+                os.dup2(0, leak, inheritable=True)
             if nofile:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, nofile))
             become(BROKER, bounded=True)
