@@ -8,7 +8,7 @@ extension ClientCommand {
         case .helo(let name): "HELO \(name)\r\n"
         case .rset: "RSET\r\n"
         case .mail(let mail): mail.line
-        case .rcpt(let path): "RCPT TO:<\(path)>\r\n"
+        case .rcpt(let recipient): "RCPT TO:<\(recipient.forwardPath)>\r\n"
         case .data: "DATA\r\n"
         case .quit: "QUIT\r\n"
         }

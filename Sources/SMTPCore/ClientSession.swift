@@ -1,9 +1,9 @@
 /// The extensions that a server announced in its reply to EHLO (RFC 5321 section 4.1.1.1).
 public struct ServerExtensions: OptionSet, Hashable, Sendable {
     /// One bit for each extension that makes a difference to us.
-    public let rawValue: UInt8
+    public let rawValue: UInt16
     /// Makes a set of its bits.
-    public init(rawValue: UInt8) { self.rawValue = rawValue }
+    public init(rawValue: UInt16) { self.rawValue = rawValue }
 
     /// PIPELINING (RFC 2920).
     public static let pipelining = ServerExtensions(rawValue: 1)
@@ -11,6 +11,20 @@ public struct ServerExtensions: OptionSet, Hashable, Sendable {
     public static let size = ServerExtensions(rawValue: 2)
     /// 8BITMIME (RFC 6152).
     public static let eightBitMIME = ServerExtensions(rawValue: 4)
+    /// SMTPUTF8 (RFC 6531).
+    public static let smtpUTF8 = ServerExtensions(rawValue: 8)
+    /// DSN (RFC 3461).
+    public static let dsn = ServerExtensions(rawValue: 16)
+    /// ENHANCEDSTATUSCODES (RFC 2034).
+    public static let enhancedStatusCodes = ServerExtensions(rawValue: 32)
+    /// CHUNKING (RFC 3030).
+    public static let chunking = ServerExtensions(rawValue: 64)
+    /// STARTTLS (RFC 3207).
+    public static let startTLS = ServerExtensions(rawValue: 128)
+    /// AUTH, with any mechanism (RFC 4954).
+    public static let auth = ServerExtensions(rawValue: 256)
+    /// LIMITS (RFC 9422).
+    public static let limits = ServerExtensions(rawValue: 512)
 
     /// Reads the lines of an EHLO reply; the first is the server's name.
     init(_ reply: SMTPReply) {
@@ -52,7 +66,7 @@ public enum ClientCommand: Hashable, Sendable {
     /// `MAIL FROM:`, with the parameters that the server knows.
     case mail(MailCommand)
     /// `RCPT TO:`.
-    case rcpt(ForwardPath)
+    case rcpt(RecipientCommand)
     /// `DATA`.
     case data
     /// `QUIT`.
@@ -177,7 +191,7 @@ public struct ClientSession: Sendable {
 
 extension ClientSession {
     /// Begins a transaction with its first recipient; the answer is to ``Question/recipient``.
-    public mutating func begin(_ mail: MailCommand, _ recipient: ForwardPath) -> Action {
+    public mutating func begin(_ mail: MailCommand, _ recipient: RecipientCommand) -> Action {
         guard case .idle(let isDirty) = self.state else { preconditionFailure("the session is not idle") }
         var steps: [Step] = [.mail, .rcpt]
         var commands: [ClientCommand] = [.mail(self.adapted(mail)), .rcpt(recipient)]
@@ -194,7 +208,7 @@ extension ClientSession {
     }
 
     /// Adds a recipient to the open transaction.
-    public mutating func recipient(_ recipient: ForwardPath) -> Action {
+    public mutating func recipient(_ recipient: RecipientCommand) -> Action {
         guard case .open = self.state else { preconditionFailure("no transaction is open") }
         self.state = .recipient
         return .send([.rcpt(recipient)])

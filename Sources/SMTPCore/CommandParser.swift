@@ -8,10 +8,10 @@ public enum CommandParser {
     /// - Throws: the reply to give instead; the parser keeps no state, so the next line starts anew.
     public static func parse(_ line: Span<UInt8>) throws(CommandSyntaxError) -> SMTPCommand {
         if line.count >= 2, line[0] == 0x16, line[1] == 0x03 {
-            throw CommandSyntaxError(reply: .notSMTP, isForeignProtocol: true)  // a TLS ClientHello
+            throw CommandSyntaxError.foreignProtocol  // a TLS ClientHello
         }
         for index in 0..<line.count where !isPrintable(line[index]) && line[index] != 0x09 {
-            throw CommandSyntaxError(reply: .invalidCharacter)
+            throw CommandSyntaxError.invalidCharacter
         }
         var end = line.count
         while end > 0, isBlank(line[end - 1]) { end -= 1 }
@@ -38,23 +38,23 @@ public enum CommandParser {
             if matches(verb, "QUIT") { return .quit }
             if matches(verb, "VRFY") { return .vrfy }
             if matches(verb, "HELP") { return .help }
-            if matches(verb, "BDAT") { return .bdat }
+            if matches(verb, "BDAT") { return try self.chunk(argument) }
             if matches(verb, "EXPN") || matches(verb, "ETRN") || matches(verb, "TURN") || matches(verb, "SEND")
                 || matches(verb, "SOML") || matches(verb, "SAML") || matches(verb, "AUTH")
             {
                 return .unimplemented
             }
             if matches(verb, "POST") || matches(verb, "HEAD") {
-                throw CommandSyntaxError(reply: .notSMTP, isForeignProtocol: true)
+                throw CommandSyntaxError.foreignProtocol
             }
         case 3:
             // HTTP's methods: somebody makes a browser or a server talk to a mail port (CVE-2021-3618 and its like).
             if matches(verb, "GET") || matches(verb, "PUT") || matches(verb, "PRI") {
-                throw CommandSyntaxError(reply: .notSMTP, isForeignProtocol: true)
+                throw CommandSyntaxError.foreignProtocol
             }
         case 7:
             if matches(verb, "CONNECT") || matches(verb, "OPTIONS") {
-                throw CommandSyntaxError(reply: .notSMTP, isForeignProtocol: true)
+                throw CommandSyntaxError.foreignProtocol
             }
             if matches(verb, "XCLIENT") { return .unimplemented }
         case 8:
@@ -62,30 +62,42 @@ public enum CommandParser {
         default:
             break
         }
-        throw CommandSyntaxError(reply: .invalidCommand)
+        throw CommandSyntaxError.invalidCommand
+    }
+
+    private static func chunk(_ argument: Span<UInt8>) throws(CommandSyntaxError) -> SMTPCommand {
+        var end = 0
+        while end < argument.count, !isBlank(argument[end]) { end += 1 }
+        guard let size = self.decimal(argument.extracting(0..<end)), size <= UInt64(Int64.max) else {
+            throw CommandSyntaxError.badChunkSize
+        }
+        while end < argument.count, isBlank(argument[end]) { end += 1 }
+        let rest = argument.extracting(end..<argument.count)
+        guard rest.isEmpty || matches(rest, "LAST") else { throw CommandSyntaxError.badChunkSize }
+        return .bdat(size: size, isLast: !rest.isEmpty)
     }
 
     private static func withoutArgument(
         _ command: SMTPCommand, _ argument: Span<UInt8>
     ) throws(CommandSyntaxError) -> SMTPCommand {
-        guard argument.isEmpty else { throw CommandSyntaxError(reply: .invalidArgument) }
+        guard argument.isEmpty else { throw CommandSyntaxError.invalidArgument }
         return command
     }
 
     /// HELO's and EHLO's argument: one word. What it says is not checked (RFC 5321 section 4.1.4 forbids a refusal).
     private static func domain(_ argument: Span<UInt8>) throws(CommandSyntaxError) -> String {
-        guard !argument.isEmpty, argument.count <= 255 else { throw CommandSyntaxError(reply: .invalidArgument) }
+        guard !argument.isEmpty, argument.count <= 255 else { throw CommandSyntaxError.invalidArgument }
         for index in 0..<argument.count where isBlank(argument[index]) {
-            throw CommandSyntaxError(reply: .invalidArgument)
+            throw CommandSyntaxError.invalidArgument
         }
         return string(argument)
     }
 
     private static func mail(_ argument: Span<UInt8>) throws(CommandSyntaxError) -> MailCommand {
         var cursor = 0
-        guard self.skip("FROM:", in: argument, &cursor) else { throw CommandSyntaxError(reply: .invalidArgument) }
+        guard self.skip("FROM:", in: argument, &cursor) else { throw CommandSyntaxError.invalidArgument }
         guard let path = PathParser.reversePath(argument, &cursor), self.atWordEnd(argument, cursor) else {
-            throw CommandSyntaxError(reply: .badReversePath)
+            throw CommandSyntaxError.badReversePath
         }
         var command = MailCommand(path)
         while let parameter = try self.nextParameter(argument, &cursor) {
@@ -93,20 +105,20 @@ public enum CommandParser {
             let value = argument.extracting(parameter.value)
             if matches(keyword, "SIZE") {
                 guard command.size == nil, let size = decimal(value) else {
-                    throw CommandSyntaxError(reply: .invalidArgument)
+                    throw CommandSyntaxError.invalidArgument
                 }
                 command.size = size
             } else if matches(keyword, "BODY") {
-                guard command.body == nil else { throw CommandSyntaxError(reply: .invalidArgument) }
+                guard command.body == nil else { throw CommandSyntaxError.invalidArgument }
                 if matches(value, "7BIT") {
                     command.body = .sevenBit
                 } else if matches(value, "8BITMIME") {
                     command.body = .eightBitMIME
                 } else {
-                    throw CommandSyntaxError(reply: .invalidArgument)
+                    throw CommandSyntaxError.invalidArgument
                 }
             } else {
-                throw CommandSyntaxError(reply: .unknownParameter)
+                throw CommandSyntaxError.unknownParameter
             }
         }
         return command
@@ -114,11 +126,11 @@ public enum CommandParser {
 
     private static func recipient(_ argument: Span<UInt8>) throws(CommandSyntaxError) -> RecipientCommand {
         var cursor = 0
-        guard self.skip("TO:", in: argument, &cursor) else { throw CommandSyntaxError(reply: .invalidArgument) }
+        guard self.skip("TO:", in: argument, &cursor) else { throw CommandSyntaxError.invalidArgument }
         guard let path = PathParser.forwardPath(argument, &cursor), self.atWordEnd(argument, cursor) else {
-            throw CommandSyntaxError(reply: .badForwardPath)
+            throw CommandSyntaxError.badForwardPath
         }
-        if try self.nextParameter(argument, &cursor) != nil { throw CommandSyntaxError(reply: .unknownParameter) }
+        if try self.nextParameter(argument, &cursor) != nil { throw CommandSyntaxError.unknownParameter }
         return RecipientCommand(path)
     }
 
@@ -149,16 +161,16 @@ public enum CommandParser {
             cursor += 1
         }
         let keyword = start..<cursor
-        guard !keyword.isEmpty else { throw CommandSyntaxError(reply: .invalidArgument) }
+        guard !keyword.isEmpty else { throw CommandSyntaxError.invalidArgument }
         guard cursor < argument.count, argument[cursor] == UInt8(ascii: "=") else {
-            guard self.atWordEnd(argument, cursor) else { throw CommandSyntaxError(reply: .invalidArgument) }
+            guard self.atWordEnd(argument, cursor) else { throw CommandSyntaxError.invalidArgument }
             return (keyword, cursor..<cursor)
         }
         cursor += 1
         let value = cursor
         while cursor < argument.count, !isBlank(argument[cursor]), argument[cursor] != UInt8(ascii: "=") { cursor += 1 }
         guard cursor > value, self.atWordEnd(argument, cursor) else {
-            throw CommandSyntaxError(reply: .invalidArgument)
+            throw CommandSyntaxError.invalidArgument
         }
         return (keyword, value..<cursor)
     }

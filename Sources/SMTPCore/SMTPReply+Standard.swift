@@ -30,6 +30,8 @@ extension SMTPReply {
     public static let badReversePath = SMTPReply(501, .init(5, 1, 7), "Bad sender address syntax")
     /// `501 5.1.3`: the forward-path cannot be read.
     public static let badForwardPath = SMTPReply(501, .init(5, 1, 3), "Bad recipient address syntax")
+    /// `501 5.6.7`: octets over 127 that are not UTF-8 (RFC 6531 section 3.3).
+    public static let invalidUTF8 = SMTPReply(501, .init(5, 6, 7), "Invalid UTF-8 in address")
     /// `555 5.5.4`: a parameter that EHLO did not offer (RFC 5321 section 4.1.1.11).
     public static let unknownParameter = SMTPReply(555, .init(5, 5, 4), "Parameter not recognized")
     /// `554 5.5.1`: DATA, though every recipient was refused (RFC 5321 section 3.3).

@@ -149,14 +149,14 @@ extension ServerSession {
         case .bdat:
             self.state = .closed
             return .replyAndClose(.chunkingNotOffered)
-        case .unimplemented:
+        case .unimplemented, .startTLS, .auth:
             return self.countError(.notImplemented)
         }
     }
 
     /// Takes a line that is no command.
     public mutating func receiveMalformed(_ error: CommandSyntaxError) -> Action {
-        if error.isForeignProtocol {
+        if error.endsSession {
             self.state = .closed
             return .replyAndClose(error.reply)
         }

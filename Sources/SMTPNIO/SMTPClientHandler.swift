@@ -145,12 +145,12 @@ extension SMTPClientHandler {
     }
 
     /// Begins a transaction with its first recipient; only when ``isIdle``.
-    package func begin(_ mail: MailCommand, _ recipient: ForwardPath) {
+    package func begin(_ mail: MailCommand, _ recipient: RecipientCommand) {
         self.ask { $0.begin(mail, recipient) }
     }
 
     /// Adds a recipient; only when ``isOpen``.
-    package func recipient(_ recipient: ForwardPath) {
+    package func recipient(_ recipient: RecipientCommand) {
         self.ask { $0.recipient(recipient) }
     }
 

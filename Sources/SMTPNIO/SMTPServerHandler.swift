@@ -429,8 +429,3 @@ extension SMTPServerHandler {
         }
     }
 }
-
-extension CommandSyntaxError {
-    fileprivate static let lineTooLong = CommandSyntaxError(reply: .lineTooLong)
-    fileprivate static let bareLineFeed = CommandSyntaxError(reply: .bareLineFeed)
-}

@@ -54,7 +54,7 @@ private func sending() -> RelayTransaction {
         #expect(transaction.recipient(recipient("c@d.example")) == .decide(recipient("c@d.example")))
         #expect(transaction.decided(.forward(group("app"))) == .connect(group("app")))
         #expect(transaction.isWaiting)
-        #expect(transaction.connected() == .begin(mail, path("c@d.example")))
+        #expect(transaction.connected() == .begin(mail, recipient("c@d.example")))
         #expect(transaction.answered(.recipient, ok, isOpen: true) == .answer(.recipient(ok, closing: false)))
         #expect(transaction.dataRequested() == .prepareMessage)
         #expect(transaction.answered(.data, go, isOpen: false) == .answer(.data(go)))
@@ -63,7 +63,7 @@ private func sending() -> RelayTransaction {
         #expect(transaction.answered(.message, ok, isOpen: false) == .answer(.message(ok)))
         transaction.began(mail)
         _ = transaction.recipient(recipient("e@d.example"))
-        #expect(transaction.decided(.forward(group("app"))) == .begin(mail, path("e@d.example")))
+        #expect(transaction.decided(.forward(group("app"))) == .begin(mail, recipient("e@d.example")))
     }
 
     @Test("The next transaction to elsewhere takes leave of the leg")
@@ -95,10 +95,10 @@ private func sending() -> RelayTransaction {
             transaction.decided(.forward(group("other", port: 2526)))
                 == .answer(.recipient(.oneDestination, closing: false)))
         _ = transaction.recipient(recipient("x@f.example"))
-        #expect(transaction.decided(.forward(group("app"))) == .addRecipient(path("x@f.example")))
+        #expect(transaction.decided(.forward(group("app"))) == .addRecipient(recipient("x@f.example")))
         _ = transaction.answered(.recipient, ok, isOpen: true)
         _ = transaction.recipient(recipient("x@g.example"))
-        #expect(transaction.decided(.forward(group("alias"))) == .addRecipient(path("x@g.example")))
+        #expect(transaction.decided(.forward(group("alias"))) == .addRecipient(recipient("x@g.example")))
     }
 
     @Test("A recipient that its backend refuses fixes nothing")
@@ -122,14 +122,14 @@ private func sending() -> RelayTransaction {
         _ = transaction.connected()
         _ = transaction.answered(.recipient, no, isOpen: false)
         _ = transaction.recipient(recipient("e@d.example"))
-        #expect(transaction.decided(.forward(group("app"))) == .begin(mail, path("e@d.example")))
+        #expect(transaction.decided(.forward(group("app"))) == .begin(mail, recipient("e@d.example")))
     }
 
     @Test("A lookup that names another server for a domain already accepted is a verdict only")
     func lookupVerdict() {
         var transaction = accepted("c@d.example", server(2525))
         _ = transaction.recipient(recipient("e@D.example"))
-        #expect(transaction.decided(.forward(server(2526))) == .addRecipient(path("e@D.example")))
+        #expect(transaction.decided(.forward(server(2526))) == .addRecipient(recipient("e@D.example")))
     }
 
     @Test("Another domain with another server gets 452, unless both answers name one group")
@@ -138,10 +138,10 @@ private func sending() -> RelayTransaction {
         _ = transaction.recipient(recipient("x@e.example"))
         #expect(transaction.decided(.forward(server(2526))) == .answer(.recipient(.oneDestination, closing: false)))
         _ = transaction.recipient(recipient("x@e.example"))
-        #expect(transaction.decided(.forward(server(2525))) == .addRecipient(path("x@e.example")))
+        #expect(transaction.decided(.forward(server(2525))) == .addRecipient(recipient("x@e.example")))
         var grouped = accepted("c@d.example", server(2525, group: "app"))
         _ = grouped.recipient(recipient("x@e.example"))
-        #expect(grouped.decided(.forward(server(2526, group: "app"))) == .addRecipient(path("x@e.example")))
+        #expect(grouped.decided(.forward(server(2526, group: "app"))) == .addRecipient(recipient("x@e.example")))
         var other = accepted("c@d.example", server(2525, group: "app"))
         _ = other.recipient(recipient("x@e.example"))
         #expect(

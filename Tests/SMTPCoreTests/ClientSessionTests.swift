@@ -3,7 +3,7 @@ import Testing
 
 private let mail = MailCommand(.mailbox(Mailbox(localPart: "a", domain: "b.example")), size: 10, body: .eightBitMIME)
 private let bareMail = MailCommand(mail.reversePath)
-private let path = ForwardPath.mailbox(Mailbox(localPart: "c", domain: "d.example"))
+private let path = RecipientCommand(.mailbox(Mailbox(localPart: "c", domain: "d.example")))
 private let ok = SMTPReply(250, nil, "OK")
 private let later = SMTPReply(451, nil, "later")
 private let no = SMTPReply(550, .init(5, 1, 1), "no")
@@ -235,7 +235,7 @@ private func failure(_ code: ClientSessionError.Code, _ reply: SMTPReply) -> Cli
             (.data, "DATA\r\n"),
             (.quit, "QUIT\r\n"), (.mail(mail), "MAIL FROM:<a@b.example> SIZE=10 BODY=8BITMIME\r\n"),
             (.mail(MailCommand(.null)), "MAIL FROM:<>\r\n"), (.rcpt(path), "RCPT TO:<c@d.example>\r\n"),
-            (.rcpt(.postmaster), "RCPT TO:<Postmaster>\r\n"),
+            (.rcpt(RecipientCommand(.postmaster)), "RCPT TO:<Postmaster>\r\n"),
         ])
     func wireForm(command: ClientCommand, line: String) {
         #expect(command.line == line)

@@ -59,7 +59,7 @@ enum Situation: String, CaseIterable, Sendable {
         (.vrfy, Array(repeating: .reply(.cannotVerify), count: 5)),
         (.help, Array(repeating: .reply(.help), count: 5)),
         (.quit, Array(repeating: .replyAndClose(.bye), count: 5)),
-        (.bdat, Array(repeating: .replyAndClose(.chunkingNotOffered), count: 5)),
+        (.bdat(size: 1, isLast: true), Array(repeating: .replyAndClose(.chunkingNotOffered), count: 5)),
         (.unimplemented, Array(repeating: .reply(.notImplemented), count: 5)),
     ]
 
@@ -76,7 +76,7 @@ enum Situation: String, CaseIterable, Sendable {
         var session = situation.session()
         let wasOpen = session.isInTransaction
         for command in [SMTPCommand.unimplemented, .noop, .vrfy, .help] { _ = session.receive(command) }
-        _ = session.receiveMalformed(CommandSyntaxError(reply: .invalidArgument))
+        _ = session.receiveMalformed(CommandSyntaxError.invalidArgument)
         #expect(session.isInTransaction == wasOpen)
     }
 
@@ -145,7 +145,7 @@ enum Situation: String, CaseIterable, Sendable {
     @Test("The error that reaches the limit closes the session with 421")
     func errors() {
         var session = Situation.identified.session { $0.errors = 3 }
-        let error = CommandSyntaxError(reply: .invalidCommand)
+        let error = CommandSyntaxError.invalidCommand
         #expect(session.receiveMalformed(error) == .reply(.invalidCommand))
         #expect(session.receive(.unimplemented) == .reply(.notImplemented))
         #expect(session.receiveMalformed(error) == .replyAndClose(.tooManyErrors))
@@ -155,7 +155,7 @@ enum Situation: String, CaseIterable, Sendable {
     func foreignProtocol() {
         var session = Situation.connected.session()
         #expect(
-            session.receiveMalformed(CommandSyntaxError(reply: .notSMTP, isForeignProtocol: true))
+            session.receiveMalformed(CommandSyntaxError.foreignProtocol)
                 == .replyAndClose(.notSMTP))
     }
 

@@ -21,7 +21,7 @@ private final class Listener: SMTPClientDelegate {
 }
 
 private let mail = MailCommand(.mailbox(SMTPCore.Mailbox(localPart: "a", domain: "b.example")))
-private let path = ForwardPath.mailbox(SMTPCore.Mailbox(localPart: "c", domain: "d.example"))
+private let path = RecipientCommand(.mailbox(SMTPCore.Mailbox(localPart: "c", domain: "d.example")))
 
 /// A connection to a server that the test plays.
 private final class Connection {

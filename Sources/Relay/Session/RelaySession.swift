@@ -184,10 +184,10 @@ extension RelaySession {
             self.decide(recipient)
         case .connect(let destination):
             self.connect(to: destination)
-        case .begin(let mail, let path):
-            self.connection?.handler.begin(mail, path)
-        case .addRecipient(let path):
-            self.connection?.handler.recipient(path)
+        case .begin(let mail, let recipient):
+            self.connection?.handler.begin(mail, recipient)
+        case .addRecipient(let recipient):
+            self.connection?.handler.recipient(recipient)
         case .prepareMessage:
             self.connection?.handler.data()
         case .endMessage:

@@ -32,9 +32,9 @@ package struct RelayTransaction {
         /// ``RelayTransaction/failed(_:)``.
         case connect(Destination)
         /// Begin a transaction on the leg.
-        case begin(MailCommand, ForwardPath)
+        case begin(MailCommand, RecipientCommand)
         /// Add a recipient on the leg.
-        case addRecipient(ForwardPath)
+        case addRecipient(RecipientCommand)
         /// Ask the leg whether the message may come.
         case prepareMessage
         /// Send the final dot on the leg.
@@ -227,10 +227,10 @@ extension RelayTransaction {
         switch self.leg {
         case .open(let present) where present.isSame(as: destination):
             self.phase = .asking(pending)
-            return .addRecipient(recipient.forwardPath)
+            return .addRecipient(recipient)
         case .idle(let present) where present.isSame(as: destination):
             self.phase = .asking(pending)
-            return .begin(self.mail, recipient.forwardPath)
+            return .begin(self.mail, recipient)
         case .none, .open, .idle:
             self.leg = .none
             self.phase = .connecting(pending)
@@ -247,7 +247,7 @@ extension RelayTransaction {
         guard case .connecting(let pending) = self.phase else { return .closeLeg }
         self.leg = .idle(pending.destination)
         self.phase = .asking(pending)
-        return .begin(self.mail, pending.recipient.forwardPath)
+        return .begin(self.mail, pending.recipient)
     }
 
     /// The backend answered; `isOpen` says whether its transaction is.
