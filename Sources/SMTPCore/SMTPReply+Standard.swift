@@ -58,3 +58,15 @@ extension SMTPReply {
     /// `502 5.5.1`: BDAT though CHUNKING was not offered; its octets would follow, so the channel closes.
     public static let chunkingNotOffered = SMTPReply(502, .init(5, 5, 1), "CHUNKING not offered")
 }
+
+// Why a message is refused at its end.
+extension SMTPReply {
+    /// `554 5.6.0`: CR or LF alone, where neither may be (RFC 5321 section 2.3.8).
+    public static let bareLineEndInMessage = SMTPReply(554, .init(5, 6, 0), "Bare CR or LF in message")
+    /// `554 5.6.0`: a NUL, where none may be.
+    public static let nulInMessage = SMTPReply(554, .init(5, 6, 0), "NUL in message")
+    /// `554 5.6.0`: a line of the message is over the limit (RFC 5321 section 4.5.3.1.6).
+    public static let messageLineTooLong = SMTPReply(554, .init(5, 6, 0), "Line too long")
+    /// `554 5.4.6`: too many `Received:` fields (RFC 5321 section 6.3).
+    public static let routingLoop = SMTPReply(554, .init(5, 4, 6), "Routing loop detected")
+}
