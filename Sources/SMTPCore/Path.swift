@@ -36,3 +36,30 @@ public enum ForwardPath: Hashable, Sendable {
     /// A mailbox.
     case mailbox(Mailbox)
 }
+
+extension ReversePath {
+    /// Whether every octet is ASCII: without SMTPUTF8 it has to be (RFC 6531 section 3.3).
+    public var isASCII: Bool {
+        switch self {
+        case .null: true
+        case .mailbox(let mailbox): mailbox.isASCII
+        }
+    }
+}
+
+extension ForwardPath {
+    /// Whether every octet is ASCII: without SMTPUTF8 it has to be (RFC 6531 section 3.3).
+    public var isASCII: Bool {
+        switch self {
+        case .postmaster: true
+        case .mailbox(let mailbox): mailbox.isASCII
+        }
+    }
+}
+
+extension Mailbox {
+    /// Whether every octet is ASCII.
+    public var isASCII: Bool {
+        self.localPart.utf8.allSatisfy { $0 < 0x80 } && self.domain.utf8.allSatisfy { $0 < 0x80 }
+    }
+}

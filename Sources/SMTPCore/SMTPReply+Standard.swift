@@ -55,8 +55,25 @@ extension SMTPReply {
     public static let tooManyConnections = SMTPReply(421, .init(4, 3, 2), "Too many connections, try again")
     /// `521 5.5.1`: whoever this is does not speak SMTP (RFC 7504), then the channel closes.
     public static let notSMTP = SMTPReply(521, .init(5, 5, 1), "This is an SMTP server")
-    /// `502 5.5.1`: BDAT though CHUNKING was not offered; its octets would follow, so the channel closes.
-    public static let chunkingNotOffered = SMTPReply(502, .init(5, 5, 1), "CHUNKING not offered")
+    /// `503 5.5.1`: BDAT behind HELO, which offered no CHUNKING.
+    public static let chunkingNotOffered = SMTPReply(503, .init(5, 5, 1), "CHUNKING not offered")
+    /// `250 2.0.0`: a chunk has come, and is not the last.
+    public static let chunkReceived = SMTPReply(250, .init(2, 0, 0), "Chunk received")
+    /// `554 5.5.0`: input behind a command whose reply the client had to wait for, then the channel closes.
+    public static let earlyInput = SMTPReply(554, .init(5, 5, 0), "SMTP protocol synchronization error")
+    /// `554 5.7.1`: the greeting of a server that does not serve this client (RFC 5321 section 3.1).
+    public static let noService = SMTPReply(554, .init(5, 7, 1), "No SMTP service for you here")
+    /// `553 5.6.7`: an address that is not ASCII, without SMTPUTF8 (RFC 6531 section 3.5).
+    public static let needsSMTPUTF8 = SMTPReply(
+        553, .init(5, 6, 7), "Address is not ASCII, and SMTPUTF8 was not asked for")
+    /// `220 2.0.0`: TLS begins (RFC 3207).
+    public static let readyForTLS = SMTPReply(220, .init(2, 0, 0), "Start TLS")
+    /// `454 4.7.0`: TLS cannot begin now (RFC 3207 section 4).
+    public static let tlsUnavailable = SMTPReply(454, .init(4, 7, 0), "TLS not available now")
+    /// `504 5.5.4`: a mechanism that was not announced (RFC 4954 section 4).
+    public static let mechanismNotSupported = SMTPReply(504, .init(5, 5, 4), "Mechanism not supported")
+    /// `501 5.7.0`: the client sent `*` (RFC 4954 section 4).
+    public static let authenticationCancelled = SMTPReply(501, .init(5, 7, 0), "Authentication cancelled")
 }
 
 // Why a message is refused at its end.

@@ -1,22 +1,3 @@
-/// What a server session allows and says of itself.
-public struct ServerSessionConfiguration: Sendable {
-    /// The name in the greeting and in the replies to HELO and EHLO.
-    public var serverName: String
-    /// The most octets in a message, announced as SIZE; 0 for no bound (RFC 1870 section 4).
-    public var messageSize: UInt64 = 50 << 20
-    /// The most recipients in a transaction; RFC 5321 section 4.5.3.1.8 asks for 100 at least.
-    public var recipients = 1000
-    /// The most transactions on one connection; a client that meets it has to connect anew.
-    public var transactions = Int.max
-    /// After so many commands that could not be read the channel closes.
-    public var errors = 10
-
-    /// Makes a configuration with the defaults.
-    public init(serverName: String) {
-        self.serverName = serverName
-    }
-}
-
 /// The server's side of an SMTP session, without any I/O (RFC 5321 sections 3 and 4.1.4).
 ///
 /// It says which command is in order and what to answer. Whether a recipient is good, whether a message may come and
@@ -26,7 +7,13 @@ public struct ServerSessionConfiguration: Sendable {
 ///     C: MAIL FROM:<a@example.net>     .beginTransaction
 ///     C: RCPT TO:<b@example.org>       .resolveRecipient … recipientCompleted(250) → .reply
 ///     C: DATA                          .prepareMessage … dataCompleted(354) → .receiveMessage
-///     C: (message)                     messageReceived() … messageCompleted(250) → .reply
+///     C: (message)                     … messageCompleted(250) → .reply
+///
+/// With BDAT (RFC 3030) the message comes in chunks, the first of which waits for the same answer as DATA:
+///
+///     C: BDAT 1000                     .prepareMessage … dataCompleted(354) → .receiveChunk(1000)
+///     C: (1000 octets)                 chunkReceived() → .reply(250)
+///     C: BDAT 0 LAST                   .receiveChunk(0, isLast) … messageCompleted(250) → .reply
 public struct ServerSession: Sendable {
     /// What the caller must do before it feeds the session again.
     public enum Action: Equatable, Sendable {
@@ -40,10 +27,24 @@ public struct ServerSession: Sendable {
         case resetTransaction(SMTPReply)
         /// Find out about a recipient, then call ``ServerSession/recipientCompleted(_:closing:)``.
         case resolveRecipient(RecipientCommand)
-        /// Get ready for the message, then call ``ServerSession/dataCompleted(_:)``.
+        /// Get ready for the message, then call ``ServerSession/dataCompleted(_:hasMoreInput:)``.
         case prepareMessage
         /// Send this; what follows is the message, at its end call ``ServerSession/messageCompleted(_:closing:)``.
         case receiveMessage(SMTPReply)
+        /// So many octets of the message follow, the first ones of it where `isFirst`. At their end call
+        /// ``ServerSession/chunkReceived(_:)``, or for the last one ``ServerSession/messageCompleted(_:closing:)``.
+        case receiveChunk(size: UInt64, isLast: Bool, isFirst: Bool)
+        /// Forget the transaction, throw so many octets away, and send this behind them (RFC 3030 section 2).
+        case discardChunk(size: UInt64, SMTPReply, resetsTransaction: Bool)
+        /// Send this, begin TLS, then call ``ServerSession/tlsEstablished()``.
+        case startTLS(SMTPReply)
+        /// Begin a SASL exchange, then call ``ServerSession/authenticationContinued(_:)`` or
+        /// ``ServerSession/authenticationCompleted(_:isAuthenticated:)``.
+        case authenticate(AuthCommand)
+        /// Send this; the next line is no command, and goes to ``ServerSession/receiveResponse(_:)``.
+        case challenge(SMTPReply)
+        /// The client's response in a SASL exchange, in base64.
+        case continueAuthentication(String)
     }
 
     /// How the client introduced itself.
@@ -61,52 +62,81 @@ public struct ServerSession: Sendable {
         }
     }
 
-    private struct Recipients: Equatable {
+    struct Recipients: Equatable {
         var accepted = 0
         var offered = 0
     }
 
-    private enum State: Equatable {
+    struct Chunk: Equatable {
+        var size: UInt64
+        var isLast: Bool
+    }
+
+    enum State: Equatable {
+        /// The server does not serve this client: it said so in its greeting (RFC 5321 section 3.1, RFC 7504).
+        case refusing
         case connected
         case identified
         case transaction(Recipients)
         case resolvingRecipient(Recipients)
-        case preparingMessage(Recipients)
+        /// Whether the message may come is being found out; `chunk` is what BDAT announced, nil for DATA.
+        case preparingMessage(Recipients, chunk: Chunk?)
         case receivingMessage
+        /// Between two chunks.
+        case awaitingChunk
+        case receivingChunk(isLast: Bool)
+        /// A chunk was refused: so is every other, up to the last one or RSET.
+        case refusingChunks
+        case startingTLS(isIdentified: Bool)
+        case authenticating
+        case challenging
         case closed
     }
 
-    private let configuration: ServerSessionConfiguration
-    private let extendedReply: SMTPReply
-    private var state = State.connected
-    private var errors = 0
-    private var transactions = 0
+    let configuration: ServerSessionConfiguration
+    let extendedReply: SMTPReply
+    var state: State
+    var errors = 0
+    var transactions = 0
+    /// Whether the transaction was begun with SMTPUTF8.
+    public internal(set) var usesSMTPUTF8 = false
     /// What the client said in HELO or EHLO; nil before it did.
-    public private(set) var greeting: Greeting?
+    public internal(set) var greeting: Greeting?
+    /// Whether the channel is under TLS that began with STARTTLS.
+    public internal(set) var isSecure = false
+    /// Whether the client has authenticated itself.
+    public internal(set) var isAuthenticated = false
 
     /// Makes a session for a client that has just connected.
-    public init(configuration: ServerSessionConfiguration, extendedReply: SMTPReply) {
+    ///
+    /// - Parameter isRefusing: greets with 554 and serves nothing but QUIT.
+    public init(configuration: ServerSessionConfiguration, extendedReply: SMTPReply, isRefusing: Bool = false) {
         self.configuration = configuration
         self.extendedReply = extendedReply
+        self.state = isRefusing ? .refusing : .connected
     }
 
     /// The first reply of all.
-    public var greetingReply: SMTPReply { SMTPReply(220, nil, "\(self.configuration.serverName) ESMTP ready") }
+    public var greetingReply: SMTPReply {
+        if case .refusing = self.state { return .noService }
+        let name = self.configuration.serverName
+        return SMTPReply(220, nil, lines: self.configuration.greeting.map { "\(name) \($0)" })
+    }
 
     /// Whether a mail transaction is open, its message included.
     public var isInTransaction: Bool {
         switch self.state {
-        case .transaction, .resolvingRecipient, .preparingMessage, .receivingMessage: true
-        case .connected, .identified, .closed: false
+        case .transaction, .resolvingRecipient, .preparingMessage, .receivingMessage, .awaitingChunk, .receivingChunk:
+            true
+        case .refusing, .connected, .identified, .refusingChunks, .startingTLS, .authenticating, .challenging, .closed:
+            false
         }
     }
-}
 
-extension ServerSessionConfiguration {
-    /// The reply to EHLO: made once, as it is the same for every client.
-    public var extendedReply: SMTPReply {
-        let size = self.messageSize == 0 ? "SIZE" : "SIZE \(self.messageSize)"
-        return SMTPReply(250, lines: [self.serverName, "PIPELINING", size, "8BITMIME", "ENHANCEDSTATUSCODES"])
+    /// What the client may use: what EHLO announced to it, nothing behind HELO (RFC 5321 section 4.1.4).
+    var extensions: ServerExtensions {
+        if case .helo = self.greeting { return [] }
+        return self.configuration.extensions
     }
 }
 
@@ -114,13 +144,27 @@ extension ServerSessionConfiguration {
 
 extension ServerSession {
     /// Takes a command.
-    public mutating func receive(_ command: SMTPCommand) -> Action {
+    ///
+    /// - Parameter hasMoreInput: octets have come behind the command already.
+    public mutating func receive(_ command: SMTPCommand, hasMoreInput: Bool = false) -> Action {
         switch self.state {
-        case .resolvingRecipient, .preparingMessage, .receivingMessage:
+        case .resolvingRecipient, .preparingMessage, .receivingMessage, .receivingChunk, .startingTLS, .authenticating,
+            .challenging:
             preconditionFailure("a command while the last one waits for its completion")
         case .closed:
             preconditionFailure("a command after the session closed")
-        case .connected, .identified, .transaction:
+        case .refusing:
+            // (A chunk's octets would follow: there is nobody to take them away for.)
+            if case .bdat = command { return self.close(.badSequence) }
+            guard command == .quit else { return self.countError(.badSequence) }
+        case .connected, .identified, .transaction, .awaitingChunk, .refusingChunks:
+            break
+        }
+        switch command {
+        case .helo, .ehlo, .data, .startTLS, .auth:
+            // RFC 2920 section 3.1: these end a group. What comes behind them was sent by somebody who does not listen.
+            if hasMoreInput, self.configuration.forbidsEarlyInput { return self.close(.earlyInput) }
+        case .mail, .rcpt, .bdat, .rset, .noop, .vrfy, .help, .quit, .unimplemented:
             break
         }
         switch command {
@@ -134,8 +178,10 @@ extension ServerSession {
             return self.recipient(recipient)
         case .data:
             return self.data()
+        case .bdat(let size, let isLast):
+            return self.chunk(Chunk(size: size, isLast: isLast))
         case .rset:
-            if case .transaction = self.state { self.state = .identified }
+            if self.state != .connected { self.state = .identified }
             return .resetTransaction(.ok)
         case .noop:
             return .reply(.ok)
@@ -144,22 +190,19 @@ extension ServerSession {
         case .help:
             return .reply(.help)
         case .quit:
-            self.state = .closed
-            return .replyAndClose(.bye)
-        case .bdat:
-            self.state = .closed
-            return .replyAndClose(.chunkingNotOffered)
-        case .unimplemented, .startTLS, .auth:
+            return self.close(.bye)
+        case .startTLS:
+            return self.startTLS()
+        case .auth(let command):
+            return self.authenticate(command)
+        case .unimplemented:
             return self.countError(.notImplemented)
         }
     }
 
     /// Takes a line that is no command.
     public mutating func receiveMalformed(_ error: CommandSyntaxError) -> Action {
-        if error.endsSession {
-            self.state = .closed
-            return .replyAndClose(error.reply)
-        }
+        if error.endsSession { return self.close(error.reply) }
         return self.countError(error.reply)
     }
 
@@ -179,15 +222,19 @@ extension ServerSession {
     }
 
     private mutating func mail(_ mail: MailCommand) -> Action {
-        guard case .identified = self.state else { return .reply(.badSequence) }
-        if self.transactions >= self.configuration.transactions {
-            self.state = .closed
-            return .replyAndClose(.tooManyTransactions)
+        switch self.state {
+        case .identified:
+            break
+        case .connected:
+            guard !self.configuration.requiresHello else { return .reply(.badSequence) }
+        case .refusing, .transaction, .resolvingRecipient, .preparingMessage, .receivingMessage, .awaitingChunk,
+            .receivingChunk, .refusingChunks, .startingTLS, .authenticating, .challenging, .closed:
+            return .reply(.badSequence)
         }
-        if self.configuration.messageSize > 0, let size = mail.size, size > self.configuration.messageSize {
-            return .reply(.messageTooBig)
-        }
+        if self.transactions >= self.configuration.transactions { return self.close(.tooManyTransactions) }
+        if let refusal = self.refusal(of: mail) { return .reply(refusal) }
         self.transactions += 1
+        self.usesSMTPUTF8 = mail.usesSMTPUTF8
         self.state = .transaction(Recipients())
         return .beginTransaction(mail, .ok)
     }
@@ -195,6 +242,10 @@ extension ServerSession {
     private mutating func recipient(_ recipient: RecipientCommand) -> Action {
         guard case .transaction(var recipients) = self.state else { return .reply(.badSequence) }
         guard recipients.accepted < self.configuration.recipients else { return .reply(.tooManyRecipients) }
+        if !self.extensions.contains(.dsn), recipient.notify != nil || recipient.originalRecipient != nil {
+            return .reply(.unknownParameter)
+        }
+        if !self.usesSMTPUTF8, !recipient.forwardPath.isASCII { return .reply(.needsSMTPUTF8) }
         recipients.offered += 1
         self.state = .resolvingRecipient(recipients)
         return .resolveRecipient(recipient)
@@ -202,20 +253,43 @@ extension ServerSession {
 
     private mutating func data() -> Action {
         guard case .transaction(let recipients) = self.state else { return .reply(.badSequence) }
-        guard recipients.accepted > 0 else {
-            // RFC 5321 section 3.3: 503 or 554 where no recipient is left.
-            return .reply(recipients.offered > 0 ? .noValidRecipients : .badSequence)
-        }
-        self.state = .preparingMessage(recipients)
+        guard recipients.accepted > 0 else { return .reply(self.refusalWithoutRecipients(recipients)) }
+        self.state = .preparingMessage(recipients, chunk: nil)
         return .prepareMessage
     }
 
-    private mutating func countError(_ reply: SMTPReply) -> Action {
-        self.errors += 1
-        guard self.errors < self.configuration.errors else {
-            self.state = .closed
-            return .replyAndClose(.tooManyErrors)
+    /// RFC 5321 section 3.3: 503 or 554 where no recipient is left.
+    func refusalWithoutRecipients(_ recipients: Recipients) -> SMTPReply {
+        recipients.offered > 0 ? .noValidRecipients : .badSequence
+    }
+
+    /// What keeps MAIL from opening a transaction: parameters of extensions that were not announced (RFC 5321 section
+    /// 4.1.1.11), and a size over the limit (RFC 1870 section 6.1).
+    private func refusal(of mail: MailCommand) -> SMTPReply? {
+        let extensions = self.extensions
+        if mail.size != nil, !extensions.contains(.size) { return .unknownParameter }
+        switch mail.body {
+        case nil: break
+        case .sevenBit, .eightBitMIME:
+            if !extensions.contains(.eightBitMIME) { return .unknownParameter }
+        case .binaryMIME:
+            // Deviates: RFC 3030 section 3 asks for BINARYMIME's announcement, which we never make: every backend would
+            // have to take BDAT.
+            return .unknownParameter
         }
+        if !mail.usesSMTPUTF8, !mail.reversePath.isASCII { return .needsSMTPUTF8 }
+        if mail.usesSMTPUTF8, !extensions.contains(.smtpUTF8) { return .unknownParameter }
+        if mail.returnContent != nil || mail.envelopeID != nil, !extensions.contains(.dsn) { return .unknownParameter }
+        if mail.authorization != nil, self.configuration.authMechanisms.isEmpty { return .unknownParameter }
+        if self.configuration.messageSize > 0, let size = mail.size, size > self.configuration.messageSize {
+            return .messageTooBig
+        }
+        return nil
+    }
+
+    mutating func countError(_ reply: SMTPReply) -> Action {
+        self.errors += 1
+        guard self.errors < self.configuration.errors else { return self.close(.tooManyErrors) }
         return .reply(reply)
     }
 }
@@ -228,32 +302,45 @@ extension ServerSession {
         guard case .resolvingRecipient(var recipients) = self.state else {
             preconditionFailure("no recipient was asked about")
         }
-        if closing {
-            self.state = .closed
-            return .replyAndClose(reply)
-        }
+        if closing { return self.close(reply) }
         if reply.isPositiveCompletion { recipients.accepted += 1 }
         self.state = .transaction(recipients)
         return .reply(reply)
     }
 
-    /// Whether the message may come: 354, or a refusal, after which the transaction stands as it was.
-    public mutating func dataCompleted(_ reply: SMTPReply) -> Action {
-        guard case .preparingMessage(let recipients) = self.state else {
+    /// Whether the message may come: 354, or a refusal.
+    ///
+    /// After a refusal of DATA the transaction stands as it was; one of BDAT ends it.
+    ///
+    /// - Parameter hasMoreInput: octets have come already, though for DATA the client had to wait.
+    public mutating func dataCompleted(_ reply: SMTPReply, hasMoreInput: Bool = false) -> Action {
+        guard case .preparingMessage(let recipients, let chunk) = self.state else {
             preconditionFailure("no message was asked for")
         }
-        guard reply.isPositiveIntermediate else {
-            self.state = .transaction(recipients)
-            return .reply(reply)
+        guard let chunk else {
+            if hasMoreInput, self.configuration.forbidsEarlyInput { return self.close(.earlyInput) }
+            guard reply.isPositiveIntermediate else {
+                self.state = .transaction(recipients)
+                return .reply(reply)
+            }
+            self.state = .receivingMessage
+            return .receiveMessage(reply)
         }
-        self.state = .receivingMessage
-        return .receiveMessage(reply)
+        guard reply.isPositiveIntermediate else { return self.refuse(chunk, reply, resetsTransaction: true) }
+        self.state = .receivingChunk(isLast: chunk.isLast)
+        return .receiveChunk(size: chunk.size, isLast: chunk.isLast, isFirst: true)
     }
 
     /// What became of the message: the transaction is over (RFC 5321 section 4.1.1.4).
     public mutating func messageCompleted(_ reply: SMTPReply, closing: Bool = false) -> Action {
-        guard case .receivingMessage = self.state else { preconditionFailure("no message was received") }
-        self.state = closing ? .closed : .identified
-        return closing ? .replyAndClose(reply) : .reply(reply)
+        switch self.state {
+        case .receivingMessage, .receivingChunk(isLast: true): break
+        case .refusing, .connected, .identified, .transaction, .resolvingRecipient, .preparingMessage, .awaitingChunk,
+            .receivingChunk(isLast: false), .refusingChunks, .startingTLS, .authenticating, .challenging, .closed:
+            preconditionFailure("no message was received")
+        }
+        if closing { return self.close(reply) }
+        self.state = .identified
+        return .reply(reply)
     }
 }

@@ -11,46 +11,51 @@ package final class SMTPServerHandler: ChannelDuplexHandler, SweptSession {
     package typealias OutboundIn = ByteBuffer
     package typealias OutboundOut = ByteBuffer
 
-    /// The longest command line, its CRLF included. RFC 5321 section 4.5.3.1.4 asks for 512 at least; the extensions add.
-    package static let longestCommandLine = 2048
     /// Where reading stops while a command waits for its answer.
     private static let longestBacklog = 64 << 10
 
-    private enum Input: UInt8 {
+    enum Input {
         /// Lines are commands.
         case commands
         /// A line over the limit is thrown away up to its LF.
         case overlongLine
         /// A command waits for its completion.
         case waiting
-        /// Octets are a message.
+        /// A line is the response in a SASL exchange.
+        case response
+        /// Octets are a message, or a chunk of one.
         case message
-        /// Octets are a message over the limit: thrown away.
-        case oversizedMessage
+        /// So many octets are a chunk that was refused; the reply goes out behind them.
+        case refusedChunk(left: UInt64, SMTPReply)
         /// Nothing is read as SMTP any more.
         case closed
     }
 
-    private var session: ServerSession
-    private let timeouts: SMTPServerTimeouts
-    private let messageSize: UInt64
-    private let form: MessageFramer.Form
-    private var framer: MessageFramer
-    private var delegate: (any SMTPServerDelegate)?
-    private var context: ChannelHandlerContext?
+    var session: ServerSession
+    let timeouts: SMTPServerTimeouts
+    let form: MessageFramer.Form
+    var receiver: MessageReceiver
+    var terms: MessageTerms
+    var delegate: (any SMTPServerDelegate)?
+    var context: ChannelHandlerContext?
     private let sweep: SessionSweep
     private var sweepToken: SessionSweep.Token?
 
-    private var input = Input.commands
-    private var incoming = ByteBuffer()
-    private var outgoing = ByteBuffer()
-    private var isProcessing = false
-    private var isReadHeld = false
-    private var isInputEnded = false
-    private var isDraining = false
+    var input = Input.commands
+    var incoming = ByteBuffer()
+    var outgoing = ByteBuffer()
+    /// Pieces of a message that are too small to be handed on each by itself.
+    var pieces = ByteBuffer()
+    var isProcessing = false
+    var isInputEnded = false
+    var isDraining = false
+    /// When a read that was asked for was put off; nil where none is.
+    private var readHeldSince: NIODeadline?
     /// When the replies that wait for the next one have to leave.
-    private var replyDeadline: NIODeadline?
-    package private(set) var deadline = NIODeadline.distantFuture
+    var replyDeadline: NIODeadline?
+    var commandDeadline = NIODeadline.distantFuture
+    var pace: ReceivePace
+    package var deadline = NIODeadline.distantFuture
 
     /// Makes a handler for one connection; it keeps `delegate` until the session is closed.
     package init(
@@ -59,15 +64,20 @@ package final class SMTPServerHandler: ChannelDuplexHandler, SweptSession {
     ) {
         self.session = ServerSession(configuration: configuration, extendedReply: extendedReply)
         self.timeouts = timeouts
-        self.messageSize = configuration.messageSize
         self.form = form
-        self.framer = MessageFramer(form)
+        self.terms = MessageTerms(size: configuration.messageSize)
+        self.receiver = MessageReceiver(
+            .data, form: form, policy: self.terms.policy, sizeLimit: configuration.messageSize)
+        self.pace = ReceivePace(block: timeouts.dataBlock, octetsPerSecond: timeouts.dataRate, now: .distantPast)
         self.sweep = sweep
         self.delegate = delegate
     }
 
     /// How the client introduced itself; nil before it did.
     package var clientGreeting: ServerSession.Greeting? { self.session.greeting }
+
+    /// Whether the channel is under TLS that began with STARTTLS.
+    package var isSecure: Bool { self.session.isSecure }
 }
 
 // MARK: The channel
@@ -85,7 +95,8 @@ extension SMTPServerHandler {
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var octets = self.unwrapInboundIn(data)
-        guard self.input != .closed else { return }
+        if case .closed = self.input { return }
+        self.paceReceived(octets.readableBytes)
         if self.incoming.readableBytes == 0 {
             self.incoming = octets
         } else {
@@ -95,7 +106,7 @@ extension SMTPServerHandler {
     }
 
     package func channelReadComplete(context: ChannelHandlerContext) {
-        if self.input == .message { self.delegate?.messageReceiveCompleted() }
+        if case .message = self.input { self.delegate?.messageReceiveCompleted() }
         context.fireChannelReadComplete()
     }
 
@@ -106,7 +117,7 @@ extension SMTPServerHandler {
 
     package func read(context: ChannelHandlerContext) {
         guard self.wantsInput else {
-            self.isReadHeld = true
+            if self.readHeldSince == nil { self.readHeldSince = .now() }
             return
         }
         context.read()
@@ -137,15 +148,13 @@ extension SMTPServerHandler {
 
     package func deadlineExpired() {
         switch self.input {
-        case .commands, .overlongLine:
+        case .commands, .overlongLine, .response, .message, .refusedChunk:
+            // The client fell silent, or the delegate has taken nothing for as long: RFC 5321 section 3.8 allows 421.
             self.perform(self.session.close(.timeout))
         case .waiting:
             // Whoever completes the command has a deadline of their own.
             self.flush()
             self.renewDeadline()
-        case .message, .oversizedMessage:
-            // The client fell silent, or the delegate has taken nothing for as long: RFC 5321 section 3.8 allows 421.
-            self.perform(self.session.close(.timeout))
         case .closed:
             self.context?.close(promise: nil)
         }
@@ -153,8 +162,10 @@ extension SMTPServerHandler {
 
     /// Lets reading go on after the delegate began to accept the message again, or the client to read its replies.
     package func resumeReading() {
-        guard self.isReadHeld, self.wantsInput else { return }
-        self.isReadHeld = false
+        guard let since = self.readHeldSince, self.wantsInput else { return }
+        self.readHeldSince = nil
+        self.pace.waited(.now() - since)
+        self.renewDeadline()
         self.context?.read()
     }
 
@@ -163,14 +174,15 @@ extension SMTPServerHandler {
         case .message: self.delegate?.acceptsMessage ?? true
         case .waiting: self.incoming.readableBytes < Self.longestBacklog
         // Who sends commands and reads no replies would have them pile up here.
-        case .commands, .overlongLine: self.context?.channel.isWritable ?? true
-        case .oversizedMessage, .closed: true
+        case .commands, .overlongLine, .response: self.context?.channel.isWritable ?? true
+        case .refusedChunk, .closed: true
         }
     }
 
     private func open() {
         guard self.sweepToken == nil, self.delegate != nil else { return }
         self.sweepToken = self.sweep.add(self)
+        self.awaitCommand()
         self.renewDeadline()
         self.outgoing.writeReply(self.session.greetingReply)
         self.flush()
@@ -188,244 +200,40 @@ extension SMTPServerHandler {
     }
 }
 
-// MARK: Input
+// MARK: Time
 
 extension SMTPServerHandler {
-    /// Reads as far as it goes, then sends what there is to send.
-    private func process() {
-        guard !self.isProcessing else { return }
-        self.isProcessing = true
-        loop: while true {
-            switch self.input {
-            case .commands:
-                self.closeIfDrained()
-                guard self.input == .commands else { break loop }
-                guard let length = self.incoming.octetsBeforeLineFeed else {
-                    if self.incoming.readableBytes >= Self.longestCommandLine {
-                        self.incoming.clear()
-                        self.input = .overlongLine
-                    }
-                    break loop
-                }
-                self.command(length)
-            case .overlongLine:
-                guard let length = self.incoming.octetsBeforeLineFeed else {
-                    self.incoming.clear()
-                    break loop
-                }
-                self.incoming.moveReaderIndex(forwardBy: length + 1)
-                self.input = .commands
-                self.perform(self.session.receiveMalformed(.lineTooLong))
-            case .message:
-                guard self.message() else { break loop }
-            case .oversizedMessage:
-                guard self.oversizedMessage() else { break loop }
-            case .waiting, .closed:
-                break loop
-            }
-        }
-        self.incoming.discardReadBytes()
-        self.isProcessing = false
-        if self.input != .waiting { self.flush() }
-        self.renewDeadline()
-        self.closeIfInputEnded()
+    /// A command is waited for from now on: whole, so that no drip of octets makes the wait longer.
+    func awaitCommand() {
+        self.commandDeadline = .now() + self.timeouts.command
     }
 
-    private func command(_ length: Int) {
-        guard length < Self.longestCommandLine, var line = self.incoming.readSlice(length: length) else {
-            self.incoming.moveReaderIndex(forwardBy: length + 1)
-            return self.perform(self.session.receiveMalformed(.lineTooLong))
-        }
-        self.incoming.moveReaderIndex(forwardBy: 1)
-        guard length > 0, line.getInteger(at: line.writerIndex - 1, as: UInt8.self) == 0x0D else {
-            return self.perform(self.session.receiveMalformed(.bareLineFeed))
-        }
-        line.moveWriterIndex(to: line.writerIndex - 1)
-        do {
-            let command = try CommandParser.parse(line.readableBytesUInt8Span)
-            self.perform(self.session.receive(command), line: line)
-        } catch {
-            self.perform(self.session.receiveMalformed(error))
-        }
+    /// A message, or a chunk of one, is waited for from now on.
+    func awaitMessage() {
+        self.pace = ReceivePace(block: self.timeouts.dataBlock, octetsPerSecond: self.timeouts.dataRate, now: .now())
     }
 
-    private func nextStep() -> MessageFramer.Step {
-        let input = self.incoming
-        return self.framer.next(input.readableBytesUInt8Span)
-    }
-
-    /// Passes the message on as far as it is there; false when more is needed.
-    private func message() -> Bool {
-        while true {
-            switch self.nextStep() {
-            case .pass(let count):
-                if let octets = self.incoming.readSlice(length: count) { self.delegate?.messageReceived(octets) }
-            case .write(let replacement, let consumed):
-                self.incoming.moveReaderIndex(forwardBy: consumed)
-                if replacement != .nothing {
-                    self.delegate?.messageReceived(ByteBuffer(string: replacement.rawValue))
-                }
-            case .hold:
-                self.incoming.moveReaderIndex(forwardBy: 1)
-            case .end(let consumed):
-                self.incoming.moveReaderIndex(forwardBy: consumed)
-                self.input = .waiting
-                self.delegate?.messageEnded(
-                    size: self.framer.size, bareLineFeeds: self.framer.bareLineFeeds,
-                    bareCarriageReturns: self.framer.bareCarriageReturns)
-                return true
-            case .needMore:
-                return false
-            }
-            if self.messageSize > 0, self.framer.size > self.messageSize {
-                self.input = .oversizedMessage
-                self.delegate?.messageIsTooBig()
-                return true
-            }
-        }
-    }
-
-    /// Looks for the end of a message over the limit; the refusal must come behind it (RFC 1870 section 6.3).
-    private func oversizedMessage() -> Bool {
-        while true {
-            switch self.nextStep() {
-            case .pass(let count): self.incoming.moveReaderIndex(forwardBy: count)
-            case .write(_, let consumed): self.incoming.moveReaderIndex(forwardBy: consumed)
-            case .hold: self.incoming.moveReaderIndex(forwardBy: 1)
-            case .end(let consumed):
-                self.incoming.moveReaderIndex(forwardBy: consumed)
-                self.input = .waiting
-                self.messageCompleted(.messageTooBig)
-                return true
-            case .needMore:
-                return false
-            }
-        }
-    }
-
-    private func closeIfInputEnded() {
-        guard self.isInputEnded, !self.isProcessing else { return }
+    private func paceReceived(_ octets: Int) {
         switch self.input {
-        case .waiting:
-            break  // the answer still goes out: the client may only have closed its sending side
-        case .message, .oversizedMessage:
-            self.context?.close(promise: nil)  // no end will come
-        case .commands, .overlongLine, .closed:
-            self.input = .closed
-            self.renewDeadline()
-            self.closeBehindReplies()
+        case .message, .refusedChunk: self.pace.received(octets, now: .now())
+        case .commands, .overlongLine, .waiting, .response, .closed: break
         }
     }
 
-    private func renewDeadline() {
+    func renewDeadline() {
         switch self.input {
-        case .commands, .overlongLine: self.deadline = .now() + self.timeouts.command
-        case .message, .oversizedMessage: self.deadline = .now() + self.timeouts.dataBlock
+        case .commands, .overlongLine, .response:
+            self.deadline = self.commandDeadline
+        case .message, .refusedChunk:
+            // Where the delegate does not read on, that is a block's time at most, too.
+            self.deadline = self.readHeldSince.map { $0 + self.timeouts.dataBlock } ?? self.pace.deadline
         case .waiting:
             if self.outgoing.readableBytes > 0, self.replyDeadline == nil {
                 self.replyDeadline = .now() + self.timeouts.heldReply
             }
             self.deadline = self.replyDeadline ?? .distantFuture
-        case .closed: self.deadline = .now() + self.timeouts.close
-        }
-    }
-}
-
-// MARK: Actions
-
-extension SMTPServerHandler {
-    private func perform(_ action: ServerSession.Action, line: ByteBuffer = ByteBuffer()) {
-        switch action {
-        case .reply(let reply):
-            self.outgoing.writeReply(reply)
-        case .replyAndClose(let reply):
-            self.outgoing.writeReply(reply)
-            self.input = .closed
-            self.delegate?.transactionReset()
-            self.closeAfterReply(isOrderly: reply.replyCode == 221)
-        case .beginTransaction(let mail, let reply):
-            self.delegate?.transactionBegan(mail, line: line)
-            self.outgoing.writeReply(reply)
-        case .resetTransaction(let reply):
-            self.delegate?.transactionReset()
-            self.outgoing.writeReply(reply)
-        case .resolveRecipient(let recipient):
-            self.input = .waiting
-            self.delegate?.resolveRecipient(recipient, line: line)
-        case .prepareMessage:
-            self.input = .waiting
-            self.delegate?.prepareMessage()
-        case .receiveMessage(let reply):
-            self.outgoing.writeReply(reply)
-            self.framer = MessageFramer(self.form)
-            self.input = .message
-        }
-    }
-
-    /// What became of the recipient that the delegate was asked about; `closing` ends the session with it.
-    package func recipientCompleted(_ reply: SMTPReply, closing: Bool = false) {
-        self.complete { $0.recipientCompleted(reply, closing: closing) }
-    }
-
-    /// Whether the message may come: 354, or a refusal.
-    package func dataCompleted(_ reply: SMTPReply) {
-        self.complete { $0.dataCompleted(reply) }
-    }
-
-    /// What became of the message.
-    package func messageCompleted(_ reply: SMTPReply, closing: Bool = false) {
-        self.complete { $0.messageCompleted(reply, closing: closing) }
-    }
-
-    private func complete(_ completion: (inout ServerSession) -> ServerSession.Action) {
-        guard self.input == .waiting else { return }  // the client left meanwhile
-        self.input = .commands
-        self.perform(completion(&self.session))
-        self.process()
-        // What came behind DATA was passed on outside of a read, and no read may follow before it has left.
-        if self.input == .message { self.delegate?.messageReceiveCompleted() }
-        self.resumeReading()
-    }
-
-    /// Ends the session as soon as no transaction is open: at once where there is none, else behind its last reply.
-    package func drain() {
-        self.isDraining = true
-        self.closeIfDrained()
-    }
-
-    private func closeIfDrained() {
-        guard self.isDraining, self.input == .commands, !self.session.isInTransaction else { return }
-        self.perform(self.session.close(.shuttingDown))
-    }
-
-    private func flush() {
-        self.replyDeadline = nil
-        guard self.outgoing.readableBytes > 0, let context = self.context else { return }
-        let octets = self.outgoing
-        self.outgoing = ByteBuffer()
-        context.writeAndFlush(self.wrapOutboundOut(octets), promise: nil)
-    }
-
-    /// Closes behind the last reply. Where the client may still be sending, only the sending side is closed at first and
-    /// what comes is thrown away: a close with unread input would reset the connection and lose the reply.
-    private func closeAfterReply(isOrderly: Bool) {
-        self.flush()
-        self.renewDeadline()
-        if isOrderly, self.incoming.readableBytes == 0 {
-            self.closeBehindReplies()
-        } else {
-            self.incoming.clear()
-            self.context?.close(mode: .output, promise: nil)
-            if self.isReadHeld { self.resumeReading() }
-        }
-    }
-
-    /// Closes once every reply has left, which a client that is slow to read delays; the sweep bounds by how much.
-    private func closeBehindReplies() {
-        guard let context = self.context else { return }
-        // An empty write is done when all those before it are.
-        context.writeAndFlush(self.wrapOutboundOut(ByteBuffer())).assumeIsolated().whenComplete { _ in
-            self.context?.close(promise: nil)
+        case .closed:
+            self.deadline = .now() + self.timeouts.close
         }
     }
 }

@@ -243,7 +243,7 @@ private func sending() -> RelayTransaction {
     @Test("A message over the limit never reaches its end at the backend")
     func tooBig() {
         var transaction = sending()
-        #expect(transaction.messageTooBig() == .closeLeg)
+        #expect(transaction.messageRefused() == .closeLeg)
         #expect(!transaction.isSending)
     }
 

@@ -6,7 +6,7 @@ private let recipient = RecipientCommand(.mailbox(Mailbox(localPart: "c", domain
 
 /// The states in which a command can come, each with the way there.
 enum Situation: String, CaseIterable, Sendable {
-    case connected, identified, begun, accepted, refused
+    case connected, identified, begun, accepted, refused, awaitingChunk, refusingChunks
 
     func session(_ change: (inout ServerSessionConfiguration) -> Void = { _ in }) -> ServerSession {
         var configuration = ServerSessionConfiguration(serverName: "mx.example")
@@ -18,52 +18,78 @@ enum Situation: String, CaseIterable, Sendable {
         _ = session.receive(.mail(mail))
         if self == .begun { return session }
         _ = session.receive(.rcpt(recipient))
-        _ = session.recipientCompleted(self == .accepted ? .ok : .badForwardPath)
+        _ = session.recipientCompleted(self == .refused ? .badForwardPath : .ok)
+        guard self == .awaitingChunk || self == .refusingChunks else { return session }
+        _ = session.receive(.bdat(size: 1, isLast: false))
+        _ = session.dataCompleted(.startMailInput)
+        _ = session.chunkReceived(self == .awaitingChunk ? nil : .messageTooBig)
         return session
     }
+}
+
+private func discarded(_ size: UInt64, _ reply: SMTPReply) -> ServerSession.Action {
+    .discardChunk(size: size, reply, resetsTransaction: false)
 }
 
 @Suite struct ServerSessionTests {
     /// What every command does in every state: a row a command, a column a situation in their order.
     static let table: [(SMTPCommand, [ServerSession.Action])] = [
-        (.helo("x"), Array(repeating: .resetTransaction(SMTPReply(250, nil, "mx.example")), count: 5)),
+        (.helo("x"), Array(repeating: .resetTransaction(SMTPReply(250, nil, "mx.example")), count: 7)),
         (
             .ehlo("x"),
             Array(
                 repeating: .resetTransaction(ServerSessionConfiguration(serverName: "mx.example").extendedReply),
-                count: 5)
+                count: 7)
         ),
         (
             .mail(mail),
             [
                 .reply(.badSequence), .beginTransaction(mail, .ok), .reply(.badSequence), .reply(.badSequence),
-                .reply(.badSequence),
+                .reply(.badSequence), .reply(.badSequence), .reply(.badSequence),
             ]
         ),
         (
             .rcpt(recipient),
             [
                 .reply(.badSequence), .reply(.badSequence), .resolveRecipient(recipient), .resolveRecipient(recipient),
-                .resolveRecipient(recipient),
+                .resolveRecipient(recipient), .reply(.badSequence), .reply(.badSequence),
             ]
         ),
         (
             .data,
             [
                 .reply(.badSequence), .reply(.badSequence), .reply(.badSequence), .prepareMessage,
-                .reply(.noValidRecipients),
+                .reply(.noValidRecipients), .reply(.badSequence), .reply(.badSequence),
             ]
         ),
-        (.rset, Array(repeating: .resetTransaction(.ok), count: 5)),
-        (.noop, Array(repeating: .reply(.ok), count: 5)),
-        (.vrfy, Array(repeating: .reply(.cannotVerify), count: 5)),
-        (.help, Array(repeating: .reply(.help), count: 5)),
-        (.quit, Array(repeating: .replyAndClose(.bye), count: 5)),
-        (.bdat(size: 1, isLast: true), Array(repeating: .replyAndClose(.chunkingNotOffered), count: 5)),
-        (.unimplemented, Array(repeating: .reply(.notImplemented), count: 5)),
+        (.rset, Array(repeating: .resetTransaction(.ok), count: 7)),
+        (.noop, Array(repeating: .reply(.ok), count: 7)),
+        (.vrfy, Array(repeating: .reply(.cannotVerify), count: 7)),
+        (.help, Array(repeating: .reply(.help), count: 7)),
+        (.quit, Array(repeating: .replyAndClose(.bye), count: 7)),
+        (
+            .bdat(size: 1, isLast: true),
+            [
+                discarded(1, .badSequence), discarded(1, .badSequence), discarded(1, .badSequence), .prepareMessage,
+                discarded(1, .noValidRecipients), .receiveChunk(size: 1, isLast: true, isFirst: false),
+                discarded(1, .badSequence),
+            ]
+        ),
+        (
+            .bdat(size: 0, isLast: false),
+            [
+                discarded(0, .badSequence), discarded(0, .badSequence), discarded(0, .badSequence), .prepareMessage,
+                discarded(0, .noValidRecipients), .receiveChunk(size: 0, isLast: false, isFirst: false),
+                discarded(0, .badSequence),
+            ]
+        ),
+        (.bdat(size: 1 << 62, isLast: true), Array(repeating: .replyAndClose(.messageTooBig), count: 7)),
+        (.startTLS, Array(repeating: .reply(.notImplemented), count: 7)),
+        (.auth(AuthCommand(mechanism: "PLAIN")), Array(repeating: .reply(.notImplemented), count: 7)),
+        (.unimplemented, Array(repeating: .reply(.notImplemented), count: 7)),
     ]
 
-    @Test("Every command in every state", arguments: 0..<12, Situation.allCases)
+    @Test("Every command in every state", arguments: 0..<16, Situation.allCases)
     func commands(row: Int, situation: Situation) throws {
         let (command, actions) = Self.table[row]
         let column = try #require(Situation.allCases.firstIndex(of: situation))
@@ -175,7 +201,7 @@ enum Situation: String, CaseIterable, Sendable {
         configuration.messageSize = 1000
         #expect(
             configuration.extendedReply.lines == [
-                "mx.example", "PIPELINING", "SIZE 1000", "8BITMIME", "ENHANCEDSTATUSCODES",
+                "mx.example", "PIPELINING", "SIZE 1000", "8BITMIME", "ENHANCEDSTATUSCODES", "CHUNKING",
             ])
         configuration.messageSize = 0
         #expect(configuration.extendedReply.lines[2] == "SIZE")

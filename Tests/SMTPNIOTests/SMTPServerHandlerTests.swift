@@ -45,15 +45,15 @@ private final class Mailbox: SMTPServerDelegate {
     func messageReceived(_ octets: ByteBuffer) { self.message += Array(octets.readableBytesView) }
     func messageReceiveCompleted() { self.flushed = self.message.count }
 
-    func messageIsTooBig() {
-        self.calls.append("too big")
+    func messageRefused(_ reply: SMTPReply) {
+        self.calls.append("refused \(reply)")
         self.message = []
     }
 
-    func messageEnded(size: UInt64, bareLineFeeds: UInt64, bareCarriageReturns: UInt64) {
+    func messageEnded(_ receipt: MessageReceipt) {
         self.messages.append(self.message)
         self.message = []
-        self.complete { self.handler?.messageCompleted(SMTPReply(250, .init(2, 0, 0), "Kept \(size)")) }
+        self.complete { self.handler?.messageCompleted(SMTPReply(250, .init(2, 0, 0), "Kept \(receipt.size)")) }
     }
 
     func transactionReset() { self.calls.append("reset") }
@@ -67,9 +67,12 @@ private final class Server {
     let mailbox: Mailbox
     let handler: SMTPServerHandler
 
-    init(deferring: Bool = false, timeouts: SMTPServerTimeouts = SMTPServerTimeouts()) throws {
+    init(
+        deferring: Bool = false, timeouts: SMTPServerTimeouts = SMTPServerTimeouts(), forbidsEarlyInput: Bool = false
+    ) throws {
         var configuration = ServerSessionConfiguration(serverName: "mx.example")
         configuration.messageSize = 1000
+        configuration.forbidsEarlyInput = forbidsEarlyInput
         self.mailbox = Mailbox(deferringOn: deferring ? self.loop : nil)
         self.channel = EmbeddedChannel(loop: self.loop)
         self.handler = SMTPServerHandler(
@@ -101,7 +104,9 @@ private final class Server {
 }
 
 @Suite struct SMTPServerHandlerTests {
-    static let transcripts = ["delivery", "order", "errors", "too-big", "http", "bdat", "smuggling"]
+    static let transcripts = [
+        "delivery", "order", "errors", "too-big", "http", "bdat", "bdat-size", "bdat-bad", "smuggling",
+    ]
 
     @Test("Transcripts, whole and octet by octet, answered at once and later", arguments: transcripts, [false, true])
     func transcript(name: String, deferring: Bool) throws {

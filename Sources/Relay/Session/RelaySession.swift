@@ -95,13 +95,17 @@ extension RelaySession {
         self.connection?.handler.flushMessage()
     }
 
-    func messageIsTooBig() {
-        self.perform(self.transaction.messageTooBig())
-        self.log.refused(self.context.logger, .messageTooBig, self.clientName)
+    func messageRefused(_ reply: SMTPReply) {
+        self.perform(self.transaction.messageRefused())
+        self.log.refused(self.context.logger, reply, self.clientName)
     }
 
-    func messageEnded(size: UInt64, bareLineFeeds: UInt64, bareCarriageReturns: UInt64) {
-        self.log.received(size: size, bareLineFeeds: bareLineFeeds, bareCarriageReturns: bareCarriageReturns)
+    func earlyInputSeen() {
+        self.context.logger.warning("early-input client=\(self.clientName)")
+    }
+
+    func messageEnded(_ receipt: MessageReceipt) {
+        self.log.received(receipt)
         self.deadline = .now() + self.snapshot.configuration.timeouts.finalDot
         self.perform(self.transaction.messageEnded())
     }
@@ -112,12 +116,18 @@ extension RelaySession {
 
     func sessionClosed() {
         self.isClosed = true
+        self.server = nil
         if self.transaction.isSending { self.log.abandoned(self.context.logger, self.clientName) }
-        self.perform(self.transaction.reset())
+        self.perform(self.transaction.clientLost())
+        // The backend has the message, and its answer is worth a line in the log.
+        if !self.transaction.isOrphaned { self.end() }
+    }
+
+    /// Nothing is waited for any more.
+    private func end() {
         self.leave()
         if let token = self.sweepToken { self.context.sweep.remove(token) }
         self.sweepToken = nil
-        self.server = nil
     }
 }
 
@@ -218,6 +228,9 @@ extension RelaySession {
         case .message(let reply):
             self.log.completed(self.context.logger, reply, backend: backend, self.clientName)
             self.server?.messageCompleted(reply)
+        case .nobody(let reply):
+            self.log.replyLost(self.context.logger, reply, backend: backend, self.clientName)
+            self.end()
         }
     }
 

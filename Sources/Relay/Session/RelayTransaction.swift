@@ -20,6 +20,8 @@ package struct RelayTransaction {
         case data(SMTPReply)
         /// To the final dot.
         case message(SMTPReply)
+        /// To the final dot, but the client has left: for the log alone.
+        case nobody(SMTPReply)
     }
 
     /// What the caller must do.
@@ -87,6 +89,8 @@ package struct RelayTransaction {
         case discarding(SMTPReply)
         /// The final dot is out: from here on the message may be the backend's.
         case answering
+        /// The same, and the client is gone.
+        case orphaned
     }
 
     private var leg = Leg.none
@@ -108,10 +112,16 @@ package struct RelayTransaction {
         return false
     }
 
+    /// Whether the client has left, and the backend's answer to its message has not come.
+    package var isOrphaned: Bool {
+        if case .orphaned = self.phase { return true }
+        return false
+    }
+
     /// Whether the client waits for something that this relay waits for.
     package var isWaiting: Bool {
         switch self.phase {
-        case .deciding, .connecting, .asking, .preparing, .answering: true
+        case .deciding, .connecting, .asking, .preparing, .answering, .orphaned: true
         case .idle, .open, .sending, .discarding: false
         }
     }
@@ -173,8 +183,8 @@ extension RelayTransaction {
         return .prepareMessage
     }
 
-    /// The message is over the limit: the backend must never see its end.
-    package mutating func messageTooBig() -> Action {
+    /// The message is refused: the backend must never see its end.
+    package mutating func messageRefused() -> Action {
         guard case .sending = self.phase else { return .none }
         self.phase = .idle
         self.leg = .none
@@ -190,9 +200,18 @@ extension RelayTransaction {
         case .discarding(let reply):
             self.phase = .idle
             return .answer(.message(reply))
-        case .idle, .open, .deciding, .connecting, .asking, .preparing, .answering:
+        case .idle, .open, .deciding, .connecting, .asking, .preparing, .answering, .orphaned:
             preconditionFailure("the end of a message that was not being received")
         }
+    }
+
+    /// The client is gone. What it has heard no answer to may be delivered all the same: the leg is kept until it says.
+    package mutating func clientLost() -> Action {
+        if case .answering = self.phase {
+            self.phase = .orphaned
+            return .none
+        }
+        return self.reset()
     }
 
     /// The client's transaction is over without a message: RSET, EHLO, QUIT, or the client is gone.
@@ -205,7 +224,7 @@ extension RelayTransaction {
         case (.open, .open(let destination)), (.deciding, .open(let destination)):
             self.leg = .idle(destination)
             return .abandonTransaction
-        case (.connecting, _), (.asking, _), (.preparing, _), (.sending, _), (.answering, _):
+        case (.connecting, _), (.asking, _), (.preparing, _), (.sending, _), (.answering, _), (.orphaned, _):
             self.leg = .none
             return .closeLeg
         }
@@ -269,8 +288,12 @@ extension RelayTransaction {
             }
             self.leg = .idle(destination)
             return .answer(.message(reply.relayed))
+        case (.orphaned, .message):
+            self.phase = .idle
+            self.leg = .none
+            return .closeLegAndAnswer(.nobody(reply.relayed))
         case (.idle, _), (.open, _), (.deciding, _), (.connecting, _), (.asking, _), (.preparing, _), (.sending, _),
-            (.discarding, _), (.answering, _):
+            (.discarding, _), (.answering, _), (.orphaned, _):
             // Nothing of ours waits for this: the session with the backend is not what we take it for.
             return self.failed(.session(.closed))
         }
@@ -303,6 +326,9 @@ extension RelayTransaction {
         case .answering:
             self.phase = .idle
             return .closeLegAndAnswer(.message(.ambiguous))
+        case .orphaned:
+            self.phase = .idle
+            return .closeLegAndAnswer(.nobody(.ambiguous))
         }
     }
 

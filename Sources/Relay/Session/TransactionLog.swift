@@ -8,9 +8,7 @@ struct TransactionLog {
     private var reversePath = ReversePath.null
     private var accepted = 0
     private var refused = 0
-    private var size: UInt64 = 0
-    private var bareLineFeeds: UInt64 = 0
-    private var bareCarriageReturns: UInt64 = 0
+    private var receipt = MessageReceipt()
 
     mutating func began(_ mail: MailCommand) {
         self = TransactionLog()
@@ -21,10 +19,8 @@ struct TransactionLog {
         if reply.isPositiveCompletion { self.accepted += 1 } else { self.refused += 1 }
     }
 
-    mutating func received(size: UInt64, bareLineFeeds: UInt64, bareCarriageReturns: UInt64) {
-        self.size = size
-        self.bareLineFeeds = bareLineFeeds
-        self.bareCarriageReturns = bareCarriageReturns
+    mutating func received(_ receipt: MessageReceipt) {
+        self.receipt = receipt
     }
 
     /// The message's fate is known: the backend's answer, or what stands for it.
@@ -46,6 +42,12 @@ struct TransactionLog {
         logger.info("\(self.line("client-lost", nil, nil, client))")
     }
 
+    /// The client left behind its message, and never heard what became of it.
+    func replyLost(_ logger: Logger, _ reply: SMTPReply, backend: String?, _ client: String) {
+        let word = reply.isPositiveCompletion ? "delivered-reply-lost" : "refused-reply-lost"
+        logger.warning("\(self.line(word, reply, backend, client))")
+    }
+
     /// The backend left, or said what it must not.
     func backendFailed(_ logger: Logger, _ failure: SMTPClientFailure, backend: String?, _ client: String) {
         logger.warning("\(self.line("backend-failed", nil, backend, client)) error=\(Self.value("\(failure)"))")
@@ -57,9 +59,9 @@ struct TransactionLog {
         line.reserveCapacity(256)
         line += " client=\(client) from=\(Self.value("<\(self.reversePath)>")) recipients=\(self.accepted)"
         if self.refused > 0 { line += " recipients-refused=\(self.refused)" }
-        if self.size > 0 { line += " size=\(self.size)" }
-        if self.bareLineFeeds > 0 { line += " bare-lf=\(self.bareLineFeeds)" }
-        if self.bareCarriageReturns > 0 { line += " bare-cr=\(self.bareCarriageReturns)" }
+        if self.receipt.size > 0 { line += " size=\(self.receipt.size)" }
+        if self.receipt.bareLineFeeds > 0 { line += " bare-lf=\(self.receipt.bareLineFeeds)" }
+        if self.receipt.bareCarriageReturns > 0 { line += " bare-cr=\(self.receipt.bareCarriageReturns)" }
         if let backend { line += " backend=\(backend)" }
         if let reply { line += " reply=\(Self.value("\(reply)"))" }
         return line

@@ -49,6 +49,8 @@ package struct SinkService: Service {
         var session = ServerSessionConfiguration(serverName: self.configuration.serverName)
         session.messageSize = self.configuration.messageSize
         session.transactions = .max
+        // (A sink is also for whoever tries it with a file and a pipe.)
+        session.forbidsEarlyInput = false
         let extendedReply = session.extendedReply
         let loop = group.next()
         let shared = try await loop.submit {

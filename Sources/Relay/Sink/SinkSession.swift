@@ -80,11 +80,11 @@ final class SinkSession: SMTPServerDelegate {
 
     func messageReceiveCompleted() {}
 
-    func messageIsTooBig() {
+    func messageRefused(_ reply: SMTPReply) {
         self.forget()
     }
 
-    func messageEnded(size: UInt64, bareLineFeeds: UInt64, bareCarriageReturns: UInt64) {
+    func messageEnded(_ receipt: MessageReceipt) {
         do {
             if let failure = self.failure { throw failure }
             if let draft = self.draft.draft.take() { try draft.keep() }
@@ -93,7 +93,7 @@ final class SinkSession: SMTPServerDelegate {
             }
             let recipients = self.forwardPaths.map { "<\($0)>" }.joined(separator: ",")
             self.report(
-                "from=<\(self.reversePath)> to=\(recipients) size=\(size) "
+                "from=<\(self.reversePath)> to=\(recipients) size=\(receipt.size) "
                     + "subject=\"\(self.subject.subject ?? "")\" sha256=\(digest.joined())")
             self.server?.messageCompleted(.ok)
         } catch {

@@ -15,7 +15,8 @@ private final class Sink {
     private var names = 0
 
     init(maildir: Maildir?) throws {
-        let configuration = ServerSessionConfiguration(serverName: "sink.example")
+        var configuration = ServerSessionConfiguration(serverName: "sink.example")
+        configuration.forbidsEarlyInput = false
         let session = SinkSession(
             maildir: maildir, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
             report: { [unowned self] in self.reports.append($0) },

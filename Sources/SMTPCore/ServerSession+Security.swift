@@ -1,0 +1,70 @@
+// STARTTLS (RFC 3207) and AUTH (RFC 4954): when they are in order. The handshake and the mechanisms are the caller's.
+
+extension ServerSession {
+    mutating func startTLS() -> Action {
+        guard self.configuration.offersTLS else { return self.countError(.notImplemented) }
+        switch self.state {
+        case .connected where !self.isSecure, .identified where !self.isSecure:
+            self.state = .startingTLS(isIdentified: self.state == .identified)
+            return .startTLS(.readyForTLS)
+        default:
+            return .reply(.badSequence)
+        }
+    }
+
+    /// TLS has begun: what the client said in clear counts no more (RFC 3207 section 4.2).
+    public mutating func tlsEstablished() {
+        guard case .startingTLS = self.state else { preconditionFailure("no TLS was to begin") }
+        self.state = .connected
+        self.isSecure = true
+        self.isAuthenticated = false
+        self.greeting = nil
+    }
+
+    /// TLS cannot begin now, and 220 has not been sent: 454 (RFC 3207 section 4).
+    public mutating func tlsUnavailable() -> Action {
+        guard case .startingTLS(let isIdentified) = self.state else { preconditionFailure("no TLS was to begin") }
+        self.state = isIdentified ? .identified : .connected
+        return .reply(.tlsUnavailable)
+    }
+
+    mutating func authenticate(_ command: AuthCommand) -> Action {
+        guard !self.configuration.authMechanisms.isEmpty else { return self.countError(.notImplemented) }
+        guard case .identified = self.state, !self.isAuthenticated, case .ehlo = self.greeting else {
+            return .reply(.badSequence)
+        }
+        guard self.configuration.authMechanisms.contains(command.mechanism) else {
+            return self.countError(.mechanismNotSupported)
+        }
+        self.state = .authenticating
+        return .authenticate(command)
+    }
+
+    /// The mechanism wants to hear more; `challenge` is in base64, empty where there is nothing to say.
+    public mutating func authenticationContinued(_ challenge: String) -> Action {
+        guard case .authenticating = self.state else { preconditionFailure("no SASL exchange is going on") }
+        self.state = .challenging
+        return .challenge(SMTPReply(334, nil, challenge))
+    }
+
+    /// Takes the client's response to a challenge: a line, without its line end.
+    public mutating func receiveResponse(_ line: String) -> Action {
+        guard case .challenging = self.state else { preconditionFailure("no challenge is out") }
+        if line == "*" {
+            // RFC 4954 section 4: the client cancels.
+            self.state = .identified
+            return self.countError(.authenticationCancelled)
+        }
+        self.state = .authenticating
+        return .continueAuthentication(line)
+    }
+
+    /// The SASL exchange is over, with this reply: 235 where the client is who it says.
+    public mutating func authenticationCompleted(_ reply: SMTPReply) -> Action {
+        guard case .authenticating = self.state else { preconditionFailure("no SASL exchange is going on") }
+        self.state = .identified
+        guard reply.isPositiveCompletion else { return self.countError(reply) }
+        self.isAuthenticated = true
+        return .reply(reply)
+    }
+}

@@ -1,0 +1,57 @@
+/// What a server session allows and says of itself.
+public struct ServerSessionConfiguration: Sendable {
+    /// The name in the greeting and in the replies to HELO and EHLO.
+    public var serverName: String
+    /// The text behind the name in the greeting, a line each (RFC 5321 section 4.2 allows several); at least one.
+    public var greeting = ["ESMTP ready"]
+    /// What EHLO announces, and what a client may therefore use. STARTTLS and AUTH are announced where there is TLS to
+    /// begin, or a mechanism.
+    public var extensions: ServerExtensions = [
+        .pipelining, .size, .eightBitMIME, .enhancedStatusCodes, .chunking,
+    ]
+    /// The SASL mechanisms, in upper case; none: AUTH is not served (RFC 4954).
+    public var authMechanisms: [String] = []
+    /// Whether STARTTLS is served (RFC 3207).
+    public var offersTLS = false
+    /// The most octets in a message, announced as SIZE; 0 for no bound (RFC 1870 section 4).
+    public var messageSize: UInt64 = 50 << 20
+    /// The most recipients in a transaction; RFC 5321 section 4.5.3.1.8 asks for 100 at least.
+    public var recipients = 1000
+    /// Whether the recipients of one transaction have to be of one domain, announced as LIMITS RCPTDOMAINMAX=1.
+    public var hasOneDomain = false
+    /// The most transactions on one connection; a client that meets it has to connect anew.
+    public var transactions = Int.max
+    /// After so many commands that could not be read the channel closes.
+    public var errors = 10
+    /// Whether MAIL needs a HELO or EHLO before it (RFC 5321 section 4.1.4).
+    public var requiresHello = true
+    /// Whether the channel closes where a client sends on behind a command whose reply it has to wait for: EHLO, DATA,
+    /// STARTTLS, AUTH (RFC 2920 section 3.1). Who does has not read what it was told, or is being used by another.
+    public var forbidsEarlyInput = true
+
+    /// Makes a configuration with the defaults.
+    public init(serverName: String) {
+        self.serverName = serverName
+    }
+}
+
+extension ServerSessionConfiguration {
+    /// The reply to EHLO: made once, as it is the same for every client.
+    public var extendedReply: SMTPReply {
+        var lines = [self.serverName]
+        if self.extensions.contains(.pipelining) { lines.append("PIPELINING") }
+        if self.extensions.contains(.size) {
+            lines.append(self.messageSize == 0 ? "SIZE" : "SIZE \(self.messageSize)")
+        }
+        if self.extensions.contains(.eightBitMIME) { lines.append("8BITMIME") }
+        if self.extensions.contains(.smtpUTF8) { lines.append("SMTPUTF8") }
+        if self.extensions.contains(.dsn) { lines.append("DSN") }
+        if self.extensions.contains(.enhancedStatusCodes) { lines.append("ENHANCEDSTATUSCODES") }
+        if self.extensions.contains(.chunking) { lines.append("CHUNKING") }
+        if self.extensions.contains(.limits) {
+            // RFC 9422 section 4.
+            lines.append("LIMITS RCPTMAX=\(self.recipients)" + (self.hasOneDomain ? " RCPTDOMAINMAX=1" : ""))
+        }
+        return SMTPReply(250, lines: lines)
+    }
+}

@@ -1,0 +1,170 @@
+import NIOCore
+package import SMTPCore
+
+// What the session says is to be done, and what the delegate found out.
+
+extension SMTPServerHandler {
+    func perform(_ action: ServerSession.Action, line: ByteBuffer = ByteBuffer()) {
+        switch action {
+        case .reply(let reply):
+            self.outgoing.writeReply(reply)
+        case .replyAndClose(let reply):
+            if reply == .earlyInput { self.delegate?.earlyInputSeen() }
+            self.outgoing.writeReply(reply)
+            self.input = .closed
+            self.delegate?.transactionReset()
+            self.closeAfterReply(isOrderly: reply.replyCode == 221)
+        case .beginTransaction(let mail, let reply):
+            self.delegate?.transactionBegan(mail, line: line)
+            self.outgoing.writeReply(reply)
+        case .resetTransaction(let reply):
+            self.delegate?.transactionReset()
+            self.outgoing.writeReply(reply)
+        case .resolveRecipient(let recipient):
+            self.input = .waiting
+            self.delegate?.resolveRecipient(recipient, line: line)
+        case .prepareMessage:
+            self.input = .waiting
+            self.delegate?.prepareMessage()
+        case .receiveMessage(let reply):
+            self.outgoing.writeReply(reply)
+            self.beginMessage(.data)
+        case .receiveChunk(let size, let isLast, let isFirst):
+            if isFirst { self.beginMessage(.chunks) }
+            self.receiver.beginChunk(size: size, isLast: isLast)
+            self.input = .message
+            self.awaitMessage()
+        case .discardChunk(let size, let reply, let resetsTransaction):
+            if resetsTransaction { self.delegate?.transactionReset() }
+            self.input = .refusedChunk(left: size, reply)
+            self.awaitMessage()
+        case .startTLS(let reply):
+            self.startTLS(reply)
+        case .authenticate(let command):
+            self.input = .waiting
+            self.delegate?.authenticate(command)
+        case .challenge(let reply):
+            self.outgoing.writeReply(reply)
+            self.input = .response
+            self.awaitCommand()
+        case .continueAuthentication(let response):
+            self.input = .waiting
+            self.delegate?.continueAuthentication(response)
+        }
+    }
+
+    private func beginMessage(_ framing: MessageReceiver.Framing) {
+        self.receiver = MessageReceiver(
+            framing, form: self.form, policy: self.terms.policy, sizeLimit: self.terms.size)
+        self.input = .message
+        self.awaitMessage()
+    }
+
+    private func startTLS(_ reply: SMTPReply) {
+        guard let addTLS = self.delegate?.prepareTLS() else { return self.perform(self.session.tlsUnavailable()) }
+        // What came in clear behind the command is nobody's, or an attacker's (CVE-2011-0411).
+        if self.incoming.readableBytes > 0 { self.delegate?.earlyInputSeen() }
+        self.incoming.clear()
+        self.outgoing.writeReply(reply)
+        self.flush()
+        do {
+            try addTLS()
+            self.session.tlsEstablished()
+            self.awaitCommand()
+        } catch {
+            // 220 has been said: in clear there is nothing to say any more.
+            self.input = .closed
+            self.context?.close(promise: nil)
+        }
+    }
+}
+
+// MARK: Completions
+
+extension SMTPServerHandler {
+    /// What became of the recipient that the delegate was asked about; `closing` ends the session with it.
+    package func recipientCompleted(_ reply: SMTPReply, closing: Bool = false) {
+        self.complete { $0.recipientCompleted(reply, closing: closing) }
+    }
+
+    /// Whether the message may come: 354, or a refusal.
+    ///
+    /// - Parameter terms: on which terms it may; nil for the configuration's.
+    package func dataCompleted(_ reply: SMTPReply, terms: MessageTerms? = nil) {
+        if let terms { self.terms = terms }
+        let hasMoreInput = self.incoming.readableBytes > 0
+        self.complete { $0.dataCompleted(reply, hasMoreInput: hasMoreInput) }
+    }
+
+    /// What became of the message.
+    package func messageCompleted(_ reply: SMTPReply, closing: Bool = false) {
+        self.complete { $0.messageCompleted(reply, closing: closing) }
+    }
+
+    /// The mechanism wants to hear more: `challenge` is in base64.
+    package func authenticationContinued(_ challenge: String) {
+        self.complete { $0.authenticationContinued(challenge) }
+    }
+
+    /// The SASL exchange is over.
+    package func authenticationCompleted(_ reply: SMTPReply) {
+        self.complete { $0.authenticationCompleted(reply) }
+    }
+
+    private func complete(_ completion: (inout ServerSession) -> ServerSession.Action) {
+        guard case .waiting = self.input else { return }  // the client left meanwhile
+        self.input = .commands
+        self.awaitCommand()
+        self.perform(completion(&self.session))
+        self.process()
+        // What came behind DATA was passed on outside of a read, and no read may follow before it has left.
+        if case .message = self.input { self.delegate?.messageReceiveCompleted() }
+        self.resumeReading()
+    }
+}
+
+// MARK: Ends
+
+extension SMTPServerHandler {
+    /// Ends the session as soon as no transaction is open: at once where there is none, else behind its last reply.
+    package func drain() {
+        self.isDraining = true
+        self.closeIfDrained()
+    }
+
+    func closeIfDrained() {
+        guard self.isDraining, case .commands = self.input, !self.session.isInTransaction else { return }
+        self.perform(self.session.close(.shuttingDown))
+    }
+
+    func flush() {
+        self.replyDeadline = nil
+        guard self.outgoing.readableBytes > 0, let context = self.context else { return }
+        let octets = self.outgoing
+        self.outgoing = ByteBuffer()
+        context.writeAndFlush(self.wrapOutboundOut(octets), promise: nil)
+    }
+
+    /// Closes behind the last reply. Where the client may still be sending, only the sending side is closed at first and
+    /// what comes is thrown away: a close with unread input would reset the connection and lose the reply.
+    private func closeAfterReply(isOrderly: Bool) {
+        self.flush()
+        self.renewDeadline()
+        if isOrderly, self.incoming.readableBytes == 0 {
+            self.closeBehindReplies()
+        } else {
+            self.incoming.clear()
+            self.context?.close(mode: .output, promise: nil)
+            self.resumeReading()
+        }
+    }
+
+    /// Closes once every reply has left, which a client that is slow to read delays; the sweep bounds by how much.
+    func closeBehindReplies() {
+        guard let context = self.context else { return }
+        // An empty write is done when all those before it are.
+        context.writeAndFlush(self.wrapOutboundOut(ByteBuffer())).assumeIsolated().whenComplete { _ in
+            self.context?.close(promise: nil)
+        }
+    }
+}

@@ -1,0 +1,202 @@
+import NIOCore
+import SMTPCore
+
+// What the client sends: lines, and messages.
+
+extension SMTPServerHandler {
+    /// The longest command line, its CRLF included. RFC 5321 section 4.5.3.1.4 asks for 512 at least; the extensions add.
+    package static let longestCommandLine = 2048
+    /// The longest line of AUTH and of what follows it (RFC 4954 section 4.4).
+    package static let longestAuthenticationLine = 12_288
+    /// From this size on octets of a message are handed on as they are; smaller ones are put together first.
+    private static let smallPiece = 512
+
+    /// Reads as far as it goes, then sends what there is to send.
+    func process() {
+        guard !self.isProcessing else { return }
+        self.isProcessing = true
+        while self.processNext() {}
+        self.incoming.discardReadBytes()
+        self.isProcessing = false
+        if case .waiting = self.input {} else { self.flush() }
+        self.renewDeadline()
+        self.closeIfInputEnded()
+    }
+
+    /// Takes one command, or the message as far as it is there; false when more is needed.
+    private func processNext() -> Bool {
+        switch self.input {
+        case .commands:
+            self.closeIfDrained()
+            guard case .commands = self.input else { return false }
+            return self.line { self.command($0) }
+        case .response:
+            return self.line { self.response($0) }
+        case .overlongLine:
+            guard let length = self.incoming.octetsBeforeLineFeed else {
+                self.incoming.clear()
+                return false
+            }
+            self.incoming.moveReaderIndex(forwardBy: length + 1)
+            self.input = .commands
+            self.awaitCommand()
+            self.perform(self.session.receiveMalformed(.lineTooLong))
+            return true
+        case .message:
+            return self.message()
+        case .refusedChunk(let left, let reply):
+            return self.refusedChunk(left, reply)
+        case .waiting, .closed:
+            return false
+        }
+    }
+
+    /// Takes a line, without its line end; false when more is needed.
+    private func line(_ body: (ByteBuffer) -> Void) -> Bool {
+        let longest = self.longestLine
+        guard let length = self.incoming.octetsBeforeLineFeed else {
+            guard self.incoming.readableBytes >= longest else { return false }
+            self.incoming.clear()
+            self.input = .overlongLine
+            return false
+        }
+        self.awaitCommand()
+        guard length < longest, var line = self.incoming.readSlice(length: length) else {
+            self.incoming.moveReaderIndex(forwardBy: length + 1)
+            self.input = .commands
+            self.perform(self.session.receiveMalformed(.lineTooLong))
+            return true
+        }
+        self.incoming.moveReaderIndex(forwardBy: 1)
+        guard length > 0, line.getInteger(at: line.writerIndex - 1, as: UInt8.self) == 0x0D else {
+            self.input = .commands
+            self.perform(self.session.receiveMalformed(.bareLineFeed))
+            return true
+        }
+        line.moveWriterIndex(to: line.writerIndex - 1)
+        body(line)
+        return true
+    }
+
+    private var longestLine: Int {
+        if case .response = self.input { return Self.longestAuthenticationLine }
+        let verb = self.incoming.getInteger(at: self.incoming.readerIndex, as: UInt32.self)
+        // "AUTH", whatever its case.
+        return verb.map { $0 & 0xDFDF_DFDF } == 0x4155_5448
+            ? Self.longestAuthenticationLine : Self.longestCommandLine
+    }
+
+    private func command(_ line: ByteBuffer) {
+        do {
+            let command = try CommandParser.parse(line.readableBytesUInt8Span)
+            let hasMoreInput = self.incoming.readableBytes > 0
+            self.perform(self.session.receive(command, hasMoreInput: hasMoreInput), line: line)
+        } catch {
+            self.perform(self.session.receiveMalformed(error))
+        }
+    }
+
+    private func response(_ line: ByteBuffer) {
+        self.input = .waiting
+        self.perform(self.session.receiveResponse(String(buffer: line)))
+    }
+}
+
+// MARK: Messages
+
+extension SMTPServerHandler {
+    /// Passes the message on as far as it is there; false when more is needed.
+    private func message() -> Bool {
+        defer { self.handOnPieces() }
+        while true {
+            let input = self.incoming
+            switch self.receiver.next(input.readableBytesUInt8Span) {
+            case .pass(let count):
+                if let octets = self.incoming.readSlice(length: count) { self.handOn(octets) }
+            case .write(let replacement, let consumed):
+                self.incoming.moveReaderIndex(forwardBy: consumed)
+                self.pieces.writeString(replacement.rawValue)
+            case .discard(let count):
+                self.incoming.moveReaderIndex(forwardBy: count)
+            case .refused(let reply):
+                self.pieces.clear()
+                self.delegate?.messageRefused(reply)
+            case .chunkEnd:
+                self.handOnPieces()
+                self.delegate?.messageReceiveCompleted()
+                self.input = .commands
+                self.awaitCommand()
+                self.perform(self.session.chunkReceived(self.receiver.refusal))
+                return true
+            case .end(let consumed):
+                self.incoming.moveReaderIndex(forwardBy: consumed)
+                self.handOnPieces()
+                self.input = .waiting
+                self.messageEnded()
+                return true
+            case .abort(let reply):
+                self.perform(self.session.close(reply))
+                return true
+            case .needMore:
+                return false
+            }
+        }
+    }
+
+    private func messageEnded() {
+        if let refusal = self.receiver.refusal { return self.messageCompleted(refusal) }
+        self.delegate?.messageEnded(
+            MessageReceipt(
+                size: self.receiver.size, bareLineFeeds: self.receiver.bareLineFeeds,
+                bareCarriageReturns: self.receiver.bareCarriageReturns))
+    }
+
+    /// A message whose every line has to be mended would come in pieces of some octets, each with the cost of a write.
+    private func handOn(_ octets: ByteBuffer) {
+        if octets.readableBytes >= Self.smallPiece {
+            self.handOnPieces()
+            self.delegate?.messageReceived(octets)
+        } else if self.pieces.readableBytes == 0, self.incoming.readableBytes == 0 {
+            self.delegate?.messageReceived(octets)
+        } else {
+            var octets = octets
+            self.pieces.writeBuffer(&octets)
+            if self.pieces.readableBytes >= 8 * Self.smallPiece { self.handOnPieces() }
+        }
+    }
+
+    private func handOnPieces() {
+        guard self.pieces.readableBytes > 0 else { return }
+        let octets = self.pieces
+        self.pieces = ByteBuffer()
+        self.delegate?.messageReceived(octets)
+    }
+
+    /// Throws octets of a refused chunk away: none of them may be read as a command.
+    private func refusedChunk(_ left: UInt64, _ reply: SMTPReply) -> Bool {
+        let count = min(left, UInt64(self.incoming.readableBytes))
+        self.incoming.moveReaderIndex(forwardBy: Int(count))
+        guard count == left else {
+            self.input = .refusedChunk(left: left - count, reply)
+            return false
+        }
+        self.input = .commands
+        self.awaitCommand()
+        self.outgoing.writeReply(reply)
+        return true
+    }
+
+    func closeIfInputEnded() {
+        guard self.isInputEnded, !self.isProcessing else { return }
+        switch self.input {
+        case .waiting:
+            break  // the answer still goes out: the client may only have closed its sending side
+        case .message, .refusedChunk:
+            self.context?.close(promise: nil)  // no end will come
+        case .commands, .overlongLine, .response, .closed:
+            self.input = .closed
+            self.renewDeadline()
+            self.closeBehindReplies()
+        }
+    }
+}

@@ -1,0 +1,98 @@
+import SMTPCore
+import Testing
+
+private let mail = MailCommand(.mailbox(Mailbox(localPart: "a", domain: "b.example")))
+
+private func session(
+    _ situation: Situation = .identified, _ change: (inout ServerSessionConfiguration) -> Void = { _ in }
+) -> ServerSession {
+    situation.session {
+        $0.offersTLS = true
+        $0.authMechanisms = ["PLAIN", "LOGIN"]
+        change(&$0)
+    }
+}
+
+@Suite struct ServerSessionSecurityTests {
+    @Test("STARTTLS is served before a transaction, once, and makes the client begin anew")
+    func startTLS() {
+        var session = session()
+        #expect(session.receive(.startTLS) == .startTLS(.readyForTLS))
+        session.tlsEstablished()
+        #expect(session.isSecure)
+        #expect(session.greeting == nil)
+        #expect(session.receive(.mail(mail)) == .reply(.badSequence))
+        #expect(session.receive(.startTLS) == .reply(.badSequence))
+    }
+
+    @Test("STARTTLS in a transaction is 503", arguments: [Situation.begun, .accepted, .refused, .awaitingChunk])
+    func startTLSInTransaction(situation: Situation) {
+        var session = session(situation)
+        #expect(session.receive(.startTLS) == .reply(.badSequence))
+    }
+
+    @Test("Where TLS cannot begin the session goes on as it was")
+    func tlsUnavailable() {
+        var session = session()
+        _ = session.receive(.startTLS)
+        #expect(session.tlsUnavailable() == .reply(.tlsUnavailable))
+        #expect(session.receive(.mail(mail)) == .beginTransaction(mail, .ok))
+    }
+
+    @Test("A SASL exchange goes through its challenges to 235, and a second one is 503")
+    func authentication() {
+        var session = session()
+        let command = AuthCommand(mechanism: "LOGIN")
+        #expect(session.receive(.auth(command)) == .authenticate(command))
+        #expect(session.authenticationContinued("VXNlcm5hbWU6") == .challenge(SMTPReply(334, nil, "VXNlcm5hbWU6")))
+        #expect(session.receiveResponse("dXNlcg==") == .continueAuthentication("dXNlcg=="))
+        let success = SMTPReply(235, .init(2, 7, 0), "OK")
+        #expect(session.authenticationCompleted(success) == .reply(success))
+        #expect(session.isAuthenticated)
+        #expect(session.receive(.auth(command)) == .reply(.badSequence))
+    }
+
+    @Test("An asterisk cancels a SASL exchange with 501, and a refused one leaves the session as it was")
+    func cancelled() {
+        var session = session()
+        let command = AuthCommand(mechanism: "PLAIN")
+        _ = session.receive(.auth(command))
+        _ = session.authenticationContinued("")
+        #expect(session.receiveResponse("*") == .reply(.authenticationCancelled))
+        _ = session.receive(.auth(command))
+        let refusal = SMTPReply(535, .init(5, 7, 8), "no")
+        #expect(session.authenticationCompleted(refusal) == .reply(refusal))
+        #expect(!session.isAuthenticated)
+        #expect(session.receive(.mail(mail)) == .beginTransaction(mail, .ok))
+    }
+
+    @Test("AUTH is refused behind HELO, in a transaction, and for a mechanism that was not announced")
+    func authenticationOutOfOrder() {
+        let command = SMTPCommand.auth(AuthCommand(mechanism: "PLAIN"))
+        var connected = session(.connected)
+        #expect(connected.receive(command) == .reply(.badSequence))
+        _ = connected.receive(.helo("x"))
+        #expect(connected.receive(command) == .reply(.badSequence))
+        var begun = session(.begun)
+        #expect(begun.receive(command) == .reply(.badSequence))
+        var identified = session()
+        #expect(
+            identified.receive(.auth(AuthCommand(mechanism: "CRAM-MD5"))) == .reply(.mechanismNotSupported))
+    }
+
+    @Test("A server that refuses its client says 554 and takes nothing but QUIT")
+    func refusing() {
+        let configuration = ServerSessionConfiguration(serverName: "mx.example")
+        func session() -> ServerSession {
+            ServerSession(
+                configuration: configuration, extendedReply: configuration.extendedReply, isRefusing: true)
+        }
+        var refusing = session()
+        #expect(refusing.greetingReply == .noService)
+        #expect(refusing.receive(.ehlo("x")) == .reply(.badSequence))
+        #expect(refusing.receive(.mail(mail)) == .reply(.badSequence))
+        #expect(refusing.receive(.quit) == .replyAndClose(.bye))
+        var chunked = session()
+        #expect(chunked.receive(.bdat(size: 6, isLast: true)) == .replyAndClose(.badSequence))
+    }
+}
