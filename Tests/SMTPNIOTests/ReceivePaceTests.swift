@@ -11,7 +11,7 @@ import Testing
         #expect(pace.deadline == self.start + .seconds(180))
     }
 
-    @Test("22: Octets at the lowest rate keep it going for ever")
+    @Test("Octets at the lowest rate keep it going for ever")
     func lowestRate() {
         var pace = ReceivePace(block: .seconds(180), octetsPerSecond: 100, now: self.start)
         for second in 1...10_000 {
@@ -21,7 +21,7 @@ import Testing
         }
     }
 
-    @Test("22: A drip ends it soon after a block's time, though it is never silent", arguments: [1, 10, 50])
+    @Test("A drip ends it soon after a block's time, though it is never silent", arguments: [1, 10, 50])
     func drip(octets: Int) {
         var pace = ReceivePace(block: .seconds(180), octetsPerSecond: 100, now: self.start)
         var second: Int64 = 0
