@@ -242,7 +242,7 @@ extension SMTPServerHandler {
         }
         line.moveWriterIndex(to: line.writerIndex - 1)
         do {
-            let command = try CommandParser.parse(line.readableBytesUInt8Span)
+            let command = try CommandParser.command(line.readableBytesUInt8Span)
             self.perform(self.session.receive(command), line: line)
         } catch {
             self.perform(self.session.receiveMalformed(error))
