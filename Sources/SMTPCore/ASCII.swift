@@ -13,6 +13,21 @@ func isLetter(_ octet: UInt8) -> Bool { (octet | 0x20) &- 0x61 < 26 }
 @inline(__always)
 func upperCased(_ octet: UInt8) -> UInt8 { octet &- 0x61 < 26 ? octet & 0xDF : octet }
 
+/// What separates the words of a command: a space, and where the field is tolerant a tab.
+@inline(__always)
+func isBlank(_ octet: UInt8) -> Bool { octet == 0x20 || octet == 0x09 }
+
+/// The value of a hexadecimal digit whose letter is in upper case, as xtext has them; nil for anything else.
+@inline(__always)
+func upperHexValue(_ octet: UInt8) -> UInt8? {
+    if isDigit(octet) { return octet &- 0x30 }
+    return octet &- 0x41 < 6 ? octet &- 0x37 : nil
+}
+
+/// The value of a hexadecimal digit in any case; nil for anything else.
+@inline(__always)
+func hexValue(_ octet: UInt8) -> UInt8? { upperHexValue(upperCased(octet)) }
+
 /// Space to tilde: what a command, a reply's text and a header may hold without an extension.
 @inline(__always)
 func isPrintable(_ octet: UInt8) -> Bool { octet &- 0x20 < 0x5F }
@@ -44,7 +59,28 @@ func matches(_ text: Span<UInt8>, _ word: String) -> Bool {
     return true
 }
 
-/// The text of octets that were found to be ASCII.
+/// Whether both texts have the same octets; `==` of strings would take canonically equivalent ones for one.
+@inline(__always)
+func sameOctets(_ left: String, _ right: String) -> Bool {
+    left.utf8.count == right.utf8.count && left.utf8.elementsEqual(right.utf8)
+}
+
+extension Hasher {
+    /// Feeds a text's octets, for types whose equality goes by them.
+    mutating func combineOctets(of text: String) {
+        var word: UInt64 = 0
+        var count = 0
+        for octet in text.utf8 {
+            word = word << 8 | UInt64(octet)
+            count += 1
+            if count & 7 == 0 { self.combine(word) }
+        }
+        self.combine(word)
+        self.combine(count)
+    }
+}
+
+/// The text of octets that were found to be UTF-8.
 func string(_ octets: Span<UInt8>) -> String {
     guard let text = try? UTF8Span(validating: octets) else { return "" }
     return String(copying: text)

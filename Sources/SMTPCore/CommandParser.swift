@@ -1,194 +1,203 @@
 /// Parses a command line (RFC 5321 section 4.1.1), without its line end.
 ///
-/// Tolerant where the field is, and nowhere else: verbs and keywords in any case, spaces behind the colon of MAIL and
-/// RCPT, a path without its angle brackets, spaces at the line's end.
+/// Tolerant where the field is, and nowhere else: verbs and keywords in any case, tabs for spaces and any number of them,
+/// blanks at the line's end and behind the colon of MAIL and RCPT, a path without its angle brackets, an argument of
+/// RSET and QUIT. Nothing is kept between lines, and nothing is allocated for any line, good or bad.
 public enum CommandParser {
-    /// Parses one line of at most the caller's limit.
+    /// Parses one line into a command of its own.
     ///
-    /// - Throws: the reply to give instead; the parser keeps no state, so the next line starts anew.
-    public static func parse(_ line: Span<UInt8>) throws(CommandSyntaxError) -> SMTPCommand {
-        if line.count >= 2, line[0] == 0x16, line[1] == 0x03 {
-            throw CommandSyntaxError.foreignProtocol  // a TLS ClientHello
-        }
-        for index in 0..<line.count where !isPrintable(line[index]) && line[index] != 0x09 {
-            throw CommandSyntaxError.invalidCharacter
-        }
+    /// - Throws: the reply to give instead; the next line starts anew.
+    public static func command(_ line: Span<UInt8>) throws(CommandSyntaxError) -> SMTPCommand {
+        SMTPCommand(try self.parse(line), in: line)
+    }
+
+    /// Parses one line into what it says and where.
+    ///
+    /// - Throws: the reply to give instead; the next line starts anew.
+    public static func parse(_ line: Span<UInt8>) throws(CommandSyntaxError) -> CommandSyntax {
+        guard !line.isEmpty else { throw .invalidCommand }
+        // Before anything else: whatever is wrong with this line, octets of a message follow it.
+        if self.isChunk(startingWith: line) { return try self.chunk(line) }
+        let octets = OctetKinds(line)
+        guard line.count + 2 <= self.longestLine(startingWith: line) else { throw self.error(.lineTooLong, line) }
+        guard !octets.hasControl else { throw self.error(.invalidCharacter, line) }
         var end = line.count
         while end > 0, isBlank(line[end - 1]) { end -= 1 }
         var verbEnd = 0
         while verbEnd < end, !isBlank(line[verbEnd]) { verbEnd += 1 }
-        let verb = line.extracting(0..<verbEnd)
         var start = verbEnd
         while start < end, isBlank(line[start]) { start += 1 }
-        return try self.command(verb, argument: line.extracting(start..<end))
+        return try self.command(line.extracting(0..<end), verbEnd: verbEnd, start, isASCII: octets.isASCII)
     }
 
+    /// The command of a line without blanks at its end, whose verb ends at `verbEnd` and whose argument begins at `start`.
     private static func command(
-        _ verb: Span<UInt8>, argument: Span<UInt8>
-    ) throws(CommandSyntaxError) -> SMTPCommand {
-        switch verb.count {
-        case 4:
-            if matches(verb, "MAIL") { return .mail(try self.mail(argument)) }
-            if matches(verb, "RCPT") { return .rcpt(try self.recipient(argument)) }
-            if matches(verb, "DATA") { return try self.withoutArgument(.data, argument) }
-            if matches(verb, "EHLO") { return .ehlo(try self.domain(argument)) }
-            if matches(verb, "HELO") { return .helo(try self.domain(argument)) }
-            if matches(verb, "RSET") { return .rset }
-            if matches(verb, "NOOP") { return .noop }
-            if matches(verb, "QUIT") { return .quit }
-            if matches(verb, "VRFY") { return .vrfy }
-            if matches(verb, "HELP") { return .help }
-            if matches(verb, "BDAT") { return try self.chunk(argument) }
-            if matches(verb, "EXPN") || matches(verb, "ETRN") || matches(verb, "TURN") || matches(verb, "SEND")
-                || matches(verb, "SOML") || matches(verb, "SAML") || matches(verb, "AUTH")
-            {
-                return .unimplemented
+        _ line: Span<UInt8>, verbEnd: Int, _ start: Int, isASCII: Bool
+    ) throws(CommandSyntaxError) -> CommandSyntax {
+        let verb = line.extracting(0..<verbEnd)
+        guard let first = verbEnd > 0 ? verb[0] : nil else { throw .invalidCommand }
+        if !isASCII {
+            guard matches(verb, "MAIL") || matches(verb, "RCPT") || matches(verb, "VRFY") else {
+                throw self.error(.invalidCharacter, line)
             }
-            if matches(verb, "POST") || matches(verb, "HEAD") {
-                throw CommandSyntaxError.foreignProtocol
-            }
-        case 3:
-            // HTTP's methods: somebody makes a browser or a server talk to a mail port (CVE-2021-3618 and its like).
-            if matches(verb, "GET") || matches(verb, "PUT") || matches(verb, "PRI") {
-                throw CommandSyntaxError.foreignProtocol
-            }
-        case 7:
-            if matches(verb, "CONNECT") || matches(verb, "OPTIONS") {
-                throw CommandSyntaxError.foreignProtocol
-            }
-            if matches(verb, "XCLIENT") { return .unimplemented }
-        case 8:
-            if matches(verb, "STARTTLS") || matches(verb, "XFORWARD") { return .unimplemented }
-        default:
-            break
+            try self.validateUTF8(line)
         }
-        throw CommandSyntaxError.invalidCommand
+        switch upperCased(first) {
+        case UInt8(ascii: "R") where matches(verb, "RCPT"):
+            return .rcpt(try self.recipient(line, start))
+        case UInt8(ascii: "M") where matches(verb, "MAIL"):
+            return .mail(try self.mail(line, start))
+        case UInt8(ascii: "D") where matches(verb, "DATA"):
+            return try self.withoutArgument(.data, line, start)
+        case UInt8(ascii: "E") where matches(verb, "EHLO"):
+            return .ehlo(try self.name(line, start))
+        case UInt8(ascii: "H") where matches(verb, "HELO"):
+            return .helo(try self.name(line, start))
+        case UInt8(ascii: "R") where matches(verb, "RSET"):
+            return .rset
+        case UInt8(ascii: "Q") where matches(verb, "QUIT"):
+            return .quit
+        case UInt8(ascii: "N") where matches(verb, "NOOP"):
+            return .noop
+        case UInt8(ascii: "S") where matches(verb, "STARTTLS"):
+            return try self.withoutArgument(.startTLS, line, start)
+        case UInt8(ascii: "A") where matches(verb, "AUTH"):
+            return try self.authentication(line, start)
+        case UInt8(ascii: "V") where matches(verb, "VRFY"):
+            // RFC 5321 section 4.1.1.6: the argument is not optional.
+            guard start < line.count else { throw .invalidArgument }
+            return .vrfy
+        case UInt8(ascii: "H") where matches(verb, "HELP"):
+            return .help
+        default:
+            guard self.isUnimplemented(verb) else { throw self.error(.invalidCommand, line) }
+            return .unimplemented
+        }
     }
 
-    private static func chunk(_ argument: Span<UInt8>) throws(CommandSyntaxError) -> SMTPCommand {
-        var end = 0
-        while end < argument.count, !isBlank(argument[end]) { end += 1 }
-        guard let size = self.decimal(argument.extracting(0..<end)), size <= UInt64(Int64.max) else {
-            throw CommandSyntaxError.badChunkSize
+    /// Verbs that some RFC or some server has and this one has not: 502 rather than 500.
+    private static func isUnimplemented(_ verb: Span<UInt8>) -> Bool {
+        switch upperCased(verb[0]) {
+        case UInt8(ascii: "E"): matches(verb, "EXPN") || matches(verb, "ETRN")
+        case UInt8(ascii: "T"): matches(verb, "TURN")
+        case UInt8(ascii: "A"): matches(verb, "ATRN")
+        case UInt8(ascii: "S"): matches(verb, "SEND") || matches(verb, "SOML") || matches(verb, "SAML")
+        case UInt8(ascii: "B"): matches(verb, "BURL")
+        case UInt8(ascii: "L"): matches(verb, "LHLO")
+        case UInt8(ascii: "X"): matches(verb, "XCLIENT") || matches(verb, "XFORWARD") || matches(verb, "XEXCH50")
+        default: false
         }
-        while end < argument.count, isBlank(argument[end]) { end += 1 }
-        let rest = argument.extracting(end..<argument.count)
-        guard rest.isEmpty || matches(rest, "LAST") else { throw CommandSyntaxError.badChunkSize }
-        return .bdat(size: size, isLast: !rest.isEmpty)
+    }
+
+    /// What is wrong with a line, or that it is no SMTP at all.
+    private static func error(_ error: CommandSyntaxError, _ line: Span<UInt8>) -> CommandSyntaxError {
+        self.isForeignProtocol(startingWith: line) ? .foreignProtocol : error
+    }
+
+    /// UTF-8, and none of its control characters, U+0080 to U+009F.
+    ///
+    /// Deviates: RFC 6531 section 3.3 lets those into an address. A terminal that shows a log obeys them.
+    private static func validateUTF8(_ line: Span<UInt8>) throws(CommandSyntaxError) {
+        guard let _ = try? UTF8Span(validating: line) else { throw .invalidUTF8 }
+        for index in 1..<line.count where line[index - 1] == 0xC2 && line[index] < 0xA0 { throw .invalidCharacter }
+    }
+
+    private static func chunk(_ line: Span<UInt8>) throws(CommandSyntaxError) -> CommandSyntax {
+        var cursor = 4
+        guard cursor < line.count, isBlank(line[cursor]) else { throw .badChunkSize }
+        while cursor < line.count, isBlank(line[cursor]) { cursor += 1 }
+        let start = cursor
+        while cursor < line.count, !isBlank(line[cursor]) { cursor += 1 }
+        guard let size = decimal(line.extracting(start..<cursor)), size <= UInt64(Int64.max) else {
+            throw .badChunkSize
+        }
+        while cursor < line.count, isBlank(line[cursor]) { cursor += 1 }
+        var end = line.count
+        while end > cursor, isBlank(line[end - 1]) { end -= 1 }
+        let isLast = end > cursor
+        guard !isLast || matches(line.extracting(cursor..<end), "LAST"), line.count + 2 <= self.longestLine else {
+            throw .badChunkSize
+        }
+        return .bdat(size: size, isLast: isLast)
     }
 
     private static func withoutArgument(
-        _ command: SMTPCommand, _ argument: Span<UInt8>
-    ) throws(CommandSyntaxError) -> SMTPCommand {
-        guard argument.isEmpty else { throw CommandSyntaxError.invalidArgument }
+        _ command: CommandSyntax, _ line: Span<UInt8>, _ start: Int
+    ) throws(CommandSyntaxError) -> CommandSyntax {
+        guard start == line.count else { throw .invalidArgument }
         return command
     }
 
     /// HELO's and EHLO's argument: one word. What it says is not checked (RFC 5321 section 4.1.4 forbids a refusal).
-    private static func domain(_ argument: Span<UInt8>) throws(CommandSyntaxError) -> String {
-        guard !argument.isEmpty, argument.count <= 255 else { throw CommandSyntaxError.invalidArgument }
-        for index in 0..<argument.count where isBlank(argument[index]) {
-            throw CommandSyntaxError.invalidArgument
-        }
-        return string(argument)
+    private static func name(_ line: Span<UInt8>, _ start: Int) throws(CommandSyntaxError) -> LineRange {
+        guard (1...PathParser.longestDomain).contains(line.count - start) else { throw .invalidArgument }
+        for index in start..<line.count where isBlank(line[index]) { throw .invalidArgument }
+        return LineRange(start, line.count)
     }
 
-    private static func mail(_ argument: Span<UInt8>) throws(CommandSyntaxError) -> MailCommand {
-        var cursor = 0
-        guard self.skip("FROM:", in: argument, &cursor) else { throw CommandSyntaxError.invalidArgument }
-        guard let path = PathParser.reversePath(argument, &cursor), self.atWordEnd(argument, cursor) else {
-            throw CommandSyntaxError.badReversePath
-        }
-        var command = MailCommand(path)
-        while let parameter = try self.nextParameter(argument, &cursor) {
-            let keyword = argument.extracting(parameter.keyword)
-            let value = argument.extracting(parameter.value)
-            if matches(keyword, "SIZE") {
-                guard command.size == nil, let size = decimal(value) else {
-                    throw CommandSyntaxError.invalidArgument
-                }
-                command.size = size
-            } else if matches(keyword, "BODY") {
-                guard command.body == nil else { throw CommandSyntaxError.invalidArgument }
-                if matches(value, "7BIT") {
-                    command.body = .sevenBit
-                } else if matches(value, "8BITMIME") {
-                    command.body = .eightBitMIME
-                } else {
-                    throw CommandSyntaxError.invalidArgument
-                }
-            } else {
-                throw CommandSyntaxError.unknownParameter
+    /// `AUTH mechanism [initial-response]`: a mechanism of 1 to 20 octets (RFC 4422 section 3.1), and base64, or `=` for an
+    /// empty response (RFC 4954 section 4).
+    private static func authentication(
+        _ line: Span<UInt8>, _ start: Int
+    ) throws(CommandSyntaxError) -> CommandSyntax {
+        var cursor = start
+        while cursor < line.count, !isBlank(line[cursor]) {
+            let octet = line[cursor]
+            guard isLetter(octet) || isDigit(octet) || octet == UInt8(ascii: "-") || octet == UInt8(ascii: "_") else {
+                throw .invalidArgument
             }
-        }
-        return command
-    }
-
-    private static func recipient(_ argument: Span<UInt8>) throws(CommandSyntaxError) -> RecipientCommand {
-        var cursor = 0
-        guard self.skip("TO:", in: argument, &cursor) else { throw CommandSyntaxError.invalidArgument }
-        guard let path = PathParser.forwardPath(argument, &cursor), self.atWordEnd(argument, cursor) else {
-            throw CommandSyntaxError.badForwardPath
-        }
-        if try self.nextParameter(argument, &cursor) != nil { throw CommandSyntaxError.unknownParameter }
-        return RecipientCommand(path)
-    }
-
-    /// `FROM:` or `TO:`, and the spaces behind it that RFC 5321 section 3.3 forbids and many clients send.
-    private static func skip(_ word: String, in argument: Span<UInt8>, _ cursor: inout Int) -> Bool {
-        let length = word.utf8.count
-        guard argument.count >= length, matches(argument.extracting(0..<length), word) else { return false }
-        cursor = length
-        while cursor < argument.count, isBlank(argument[cursor]) { cursor += 1 }
-        return true
-    }
-
-    private static func atWordEnd(_ argument: Span<UInt8>, _ cursor: Int) -> Bool {
-        cursor == argument.count || isBlank(argument[cursor])
-    }
-
-    /// The next `keyword[=value]` (RFC 5321 section 4.1.2, esmtp-param); nil at the end.
-    private static func nextParameter(
-        _ argument: Span<UInt8>, _ cursor: inout Int
-    ) throws(CommandSyntaxError) -> (keyword: Range<Int>, value: Range<Int>)? {
-        while cursor < argument.count, isBlank(argument[cursor]) { cursor += 1 }
-        guard cursor < argument.count else { return nil }
-        let start = cursor
-        while cursor < argument.count,
-            isLetter(argument[cursor]) || isDigit(argument[cursor])
-                || (cursor > start && argument[cursor] == UInt8(ascii: "-"))
-        {
             cursor += 1
         }
-        let keyword = start..<cursor
-        guard !keyword.isEmpty else { throw CommandSyntaxError.invalidArgument }
-        guard cursor < argument.count, argument[cursor] == UInt8(ascii: "=") else {
-            guard self.atWordEnd(argument, cursor) else { throw CommandSyntaxError.invalidArgument }
-            return (keyword, cursor..<cursor)
+        guard (1...20).contains(cursor - start) else { throw .invalidArgument }
+        let mechanism = LineRange(start, cursor)
+        guard cursor < line.count else { return .auth(mechanism: mechanism, initialResponse: nil) }
+        while isBlank(line[cursor]) { cursor += 1 }
+        let response = line.extracting(cursor..<line.count)
+        for index in 0..<response.count where isBlank(response[index]) { throw .invalidArgument }
+        guard isBase64(response) || (response.count == 1 && response[0] == UInt8(ascii: "=")) else {
+            throw .invalidBase64
         }
-        cursor += 1
-        let value = cursor
-        while cursor < argument.count, !isBlank(argument[cursor]), argument[cursor] != UInt8(ascii: "=") { cursor += 1 }
-        guard cursor > value, self.atWordEnd(argument, cursor) else {
-            throw CommandSyntaxError.invalidArgument
-        }
-        return (keyword, value..<cursor)
-    }
-
-    /// A SIZE: 1 to 20 digits (RFC 1870 section 3); one too large for 64 bits counts as the largest.
-    private static func decimal(_ text: Span<UInt8>) -> UInt64? {
-        guard (1...20).contains(text.count) else { return nil }
-        var value: UInt64 = 0
-        for index in 0..<text.count {
-            guard isDigit(text[index]) else { return nil }
-            let (tens, overflowed) = value.multipliedReportingOverflow(by: 10)
-            let (sum, carried) = tens.addingReportingOverflow(UInt64(text[index] - UInt8(ascii: "0")))
-            if overflowed || carried { return .max }
-            value = sum
-        }
-        return value
+        return .auth(mechanism: mechanism, initialResponse: LineRange(cursor, line.count))
     }
 }
 
-@inline(__always)
-private func isBlank(_ octet: UInt8) -> Bool { octet == 0x20 || octet == 0x09 }
+/// What kinds of octets a line has.
+private struct OctetKinds {
+    /// A control character other than a tab: NUL, CR and LF are some.
+    var hasControl = false
+    var isASCII = true
+
+    @inline(__always)
+    init(_ line: Span<UInt8>) {
+        for index in 0..<line.count {
+            let octet = line[index]
+            // (No early end: so the loop is one without branches.)
+            self.hasControl = self.hasControl || (octet < 0x20 && octet != 0x09) || octet == 0x7F
+            self.isASCII = self.isASCII && octet < 0x80
+        }
+    }
+}
+
+/// Whether this is base64 in whole groups of four, one at least (RFC 4648 section 4).
+private func isBase64(_ text: Span<UInt8>) -> Bool {
+    guard !text.isEmpty, text.count & 3 == 0 else { return false }
+    var end = text.count
+    for _ in 0..<2 where text[end - 1] == UInt8(ascii: "=") { end -= 1 }
+    for index in 0..<end where !isLetter(text[index]) && !isDigit(text[index]) {
+        guard text[index] == UInt8(ascii: "+") || text[index] == UInt8(ascii: "/") else { return false }
+    }
+    return true
+}
+
+/// 1 to 20 digits (RFC 1870 section 3, RFC 3030 section 2); a number too large for 64 bits counts as the largest.
+func decimal(_ text: Span<UInt8>) -> UInt64? {
+    guard (1...20).contains(text.count) else { return nil }
+    var value: UInt64 = 0
+    for index in 0..<text.count {
+        guard isDigit(text[index]) else { return nil }
+        let (tens, overflowed) = value.multipliedReportingOverflow(by: 10)
+        let (sum, carried) = tens.addingReportingOverflow(UInt64(text[index] - UInt8(ascii: "0")))
+        value = overflowed || carried ? .max : sum
+    }
+    return value
+}

@@ -2,7 +2,7 @@
 public enum CommandSyntaxError: UInt8, Error, Sendable {
     /// No such verb, or an empty line.
     case invalidCommand
-    /// A control character, NUL, a bare CR, or an octet over 127 outside of an address.
+    /// A control character, NUL, a bare CR, or an octet over 127 outside of MAIL, RCPT and VRFY.
     case invalidCharacter
     /// Over the limit of RFC 5321 section 4.5.3.1.4.
     case lineTooLong
@@ -20,9 +20,11 @@ public enum CommandSyntaxError: UInt8, Error, Sendable {
     case unknownParameter
     /// A parameter given twice.
     case duplicateParameter
+    /// AUTH whose initial response is no base64.
+    case invalidBase64
     /// BDAT whose size cannot be read: how many octets follow is not known, so nothing can be in sync any more.
     case badChunkSize
-    /// The peer does not speak SMTP at all: HTTP, or a TLS ClientHello.
+    /// The peer does not speak SMTP at all: HTTP, a TLS ClientHello, SSH and the like.
     case foreignProtocol
 
     /// What to answer.
@@ -37,6 +39,7 @@ public enum CommandSyntaxError: UInt8, Error, Sendable {
         case .badForwardPath: .badForwardPath
         case .invalidUTF8: .invalidUTF8
         case .unknownParameter: .unknownParameter
+        case .invalidBase64: .invalidBase64
         case .foreignProtocol: .notSMTP
         }
     }
@@ -46,7 +49,7 @@ public enum CommandSyntaxError: UInt8, Error, Sendable {
         switch self {
         case .foreignProtocol, .badChunkSize: true
         case .invalidCommand, .invalidCharacter, .lineTooLong, .bareLineFeed, .invalidArgument, .badReversePath,
-            .badForwardPath, .invalidUTF8, .unknownParameter, .duplicateParameter:
+            .badForwardPath, .invalidUTF8, .unknownParameter, .duplicateParameter, .invalidBase64:
             false
         }
     }

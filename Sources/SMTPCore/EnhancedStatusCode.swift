@@ -1,5 +1,5 @@
 /// An enhanced mail system status code, such as `5.7.1` (RFC 3463, RFC 2034).
-public struct EnhancedStatusCode: Hashable, Sendable {
+public struct EnhancedStatusCode: Hashable, Sendable, BitwiseCopyable {
     /// The class: 2 success, 4 persistent transient failure, 5 permanent failure.
     public var codeClass: UInt8
     /// The subject, 0 to 999.
@@ -25,7 +25,9 @@ extension EnhancedStatusCode {
     static func leading(_ text: Span<UInt8>) -> (code: EnhancedStatusCode, length: Int)? {
         guard text.count >= 5, text[1] == UInt8(ascii: ".") else { return nil }
         let codeClass = text[0]
-        guard [UInt8(ascii: "2"), UInt8(ascii: "4"), UInt8(ascii: "5")].contains(codeClass) else { return nil }
+        guard codeClass == UInt8(ascii: "2") || codeClass == UInt8(ascii: "4") || codeClass == UInt8(ascii: "5") else {
+            return nil
+        }
         var cursor = 2
         guard let subject = number(in: text, at: &cursor), cursor < text.count, text[cursor] == UInt8(ascii: ".") else {
             return nil

@@ -1,7 +1,7 @@
 /// MAIL: it opens a transaction.
 public struct MailCommand: Hashable, Sendable {
     /// What BODY= says of the message (RFC 6152, RFC 3030).
-    public enum Body: String, Hashable, Sendable {
+    public enum Body: String, Hashable, Sendable, BitwiseCopyable {
         /// Lines of US-ASCII.
         case sevenBit = "7BIT"
         /// Lines of octets.
@@ -11,7 +11,7 @@ public struct MailCommand: Hashable, Sendable {
     }
 
     /// How much of the message a notification of failure returns (RFC 3461 section 4.3).
-    public enum ReturnContent: String, Hashable, Sendable {
+    public enum ReturnContent: String, Hashable, Sendable, BitwiseCopyable {
         /// The whole message.
         case full = "FULL"
         /// Its header.
@@ -39,4 +39,9 @@ public struct MailCommand: Hashable, Sendable {
         self.size = size
         self.body = body
     }
+}
+
+extension MailCommand {
+    /// Whether every octet is ASCII: without SMTPUTF8 it has to be (RFC 6531 section 3.3). Only the path can have others.
+    public var isASCII: Bool { self.reversePath.isASCII }
 }

@@ -1,57 +1,58 @@
-/// Parses a path (RFC 5321 section 4.1.2) at a place in a line.
+/// Parses a path (RFC 5321 section 4.1.2, RFC 6531 section 3.3) at a place in a line.
 ///
 /// A source route is accepted and forgotten (RFC 5321 appendix C). What is not a path is nil, and the cursor is then
-/// anywhere.
+/// anywhere. Octets over 127 are let through wherever UTF-8 may stand: the line was found to be UTF-8 before.
 enum PathParser {
     /// The longest local-part, domain and path, in octets (RFC 5321 sections 4.5.3.1.1 to 4.5.3.1.3).
     static let longestLocalPart = 64
     static let longestDomain = 255
     static let longestPath = 256
+    /// The longest label (RFC 1035 section 2.3.4), and the longest U-label of an A-label of that length (RFC 5890 section
+    /// 4.2).
+    private static let longestLabel = 63
+    private static let longestULabel = 252
 
-    static func reversePath(_ text: Span<UInt8>, _ cursor: inout Int) -> ReversePath? {
+    static func reversePath(_ text: Span<UInt8>, _ cursor: inout Int) -> PathSyntax? {
         if cursor + 1 < text.count, text[cursor] == UInt8(ascii: "<"), text[cursor + 1] == UInt8(ascii: ">") {
             cursor += 2
-            return .null
+            return PathSyntax(kind: .null, mailbox: LineRange(cursor, cursor), at: 0, isASCII: true)
         }
-        return self.bracketed(text, &cursor, self.mailbox).map { .mailbox($0) }
+        return self.path(text, &cursor, allowsPostmaster: false)
     }
 
-    static func forwardPath(_ text: Span<UInt8>, _ cursor: inout Int) -> ForwardPath? {
-        self.bracketed(text, &cursor) { text, cursor in
-            if self.isPostmaster(text, cursor) {
-                cursor += 10
-                return .postmaster
-            }
-            return self.mailbox(text, &cursor).map { .mailbox($0) }
-        }
+    static func forwardPath(_ text: Span<UInt8>, _ cursor: inout Int) -> PathSyntax? {
+        self.path(text, &cursor, allowsPostmaster: true)
     }
 
-    /// `<` path `>`, or a path without its brackets, which old clients send.
-    private static func bracketed<Path>(
-        _ text: Span<UInt8>, _ cursor: inout Int, _ path: (Span<UInt8>, inout Int) -> Path?
-    ) -> Path? {
+    /// `<` path `>`, or a mailbox without the brackets, which old clients send.
+    private static func path(_ text: Span<UInt8>, _ cursor: inout Int, allowsPostmaster: Bool) -> PathSyntax? {
         let start = cursor
         let isBracketed = cursor < text.count && text[cursor] == UInt8(ascii: "<")
-        if isBracketed {
-            cursor += 1
-            guard self.skipSourceRoute(text, &cursor) else { return nil }
+        if isBracketed { cursor += 1 }
+        let result: PathSyntax
+        if allowsPostmaster, self.isPostmaster(text, cursor, isBracketed: isBracketed) {
+            result = PathSyntax(kind: .postmaster, mailbox: LineRange(cursor, cursor + 10), at: 0, isASCII: true)
+            cursor += 10
+        } else {
+            if isBracketed { guard self.skipSourceRoute(text, &cursor) else { return nil } }
+            guard let mailbox = self.mailbox(text, &cursor) else { return nil }
+            result = mailbox
         }
-        guard let result = path(text, &cursor) else { return nil }
         if isBracketed {
             guard cursor < text.count, text[cursor] == UInt8(ascii: ">") else { return nil }
             cursor += 1
         }
-        guard cursor - start <= self.longestPath else { return nil }
+        // The brackets count (RFC 5321 section 4.5.3.1.3), and we write them where the client did not.
+        guard cursor - start + (isBracketed ? 0 : 2) <= self.longestPath else { return nil }
         return result
     }
 
     /// `postmaster` and no domain behind it (RFC 5321 section 4.1.1.3).
-    private static func isPostmaster(_ text: Span<UInt8>, _ cursor: Int) -> Bool {
-        guard cursor + 10 <= text.count, matches(text.extracting(cursor..<cursor + 10), "POSTMASTER") else {
-            return false
-        }
-        return cursor + 10 == text.count || text[cursor + 10] == UInt8(ascii: ">")
-            || text[cursor + 10] == UInt8(ascii: " ")
+    private static func isPostmaster(_ text: Span<UInt8>, _ cursor: Int, isBracketed: Bool) -> Bool {
+        let end = cursor + 10
+        guard end <= text.count, matches(text.extracting(cursor..<end), "POSTMASTER") else { return false }
+        if isBracketed { return end < text.count && text[end] == UInt8(ascii: ">") }
+        return end == text.count || isBlank(text[end])
     }
 
     /// `@a,@b:` (RFC 5321 section 4.1.2, A-d-l).
@@ -59,7 +60,7 @@ enum PathParser {
         guard cursor < text.count, text[cursor] == UInt8(ascii: "@") else { return true }
         while cursor < text.count, text[cursor] == UInt8(ascii: "@") {
             cursor += 1
-            guard self.domain(text, &cursor) != nil, cursor < text.count else { return false }
+            guard self.skipDomain(text, &cursor), cursor < text.count else { return false }
             if text[cursor] == UInt8(ascii: ":") {
                 cursor += 1
                 return true
@@ -70,65 +71,97 @@ enum PathParser {
         return false
     }
 
-    static func mailbox(_ text: Span<UInt8>, _ cursor: inout Int) -> Mailbox? {
-        guard let localPart = self.localPart(text, &cursor) else { return nil }
-        guard cursor < text.count, text[cursor] == UInt8(ascii: "@") else { return nil }
+    private static func mailbox(_ text: Span<UInt8>, _ cursor: inout Int) -> PathSyntax? {
+        let start = cursor
+        guard self.skipLocalPart(text, &cursor) else { return nil }
+        let at = cursor
+        guard at < text.count, text[at] == UInt8(ascii: "@") else { return nil }
         cursor += 1
-        guard let domain = self.domain(text, &cursor) else { return nil }
-        return Mailbox(
-            localPart: string(text.extracting(localPart)), domain: string(text.extracting(domain)))
+        guard self.skipDomain(text, &cursor) else { return nil }
+        var isASCII = true
+        for index in start..<cursor { isASCII = isASCII && text[index] < 0x80 }
+        return PathSyntax(
+            kind: .mailbox, mailbox: LineRange(start, cursor), at: UInt16(truncatingIfNeeded: at), isASCII: isASCII)
     }
 
-    /// Dot-string or quoted-string. Dots in any number are let through: mailboxes with them exist.
-    private static func localPart(_ text: Span<UInt8>, _ cursor: inout Int) -> Range<Int>? {
+    /// Dot-string or quoted-string.
+    ///
+    /// Deviates: dots in any number and at any place are let through: mailboxes with them exist.
+    private static func skipLocalPart(_ text: Span<UInt8>, _ cursor: inout Int) -> Bool {
         let start = cursor
         if cursor < text.count, text[cursor] == UInt8(ascii: "\"") {
-            cursor += 1
-            while cursor < text.count, text[cursor] != UInt8(ascii: "\"") {
-                if text[cursor] == UInt8(ascii: "\\") { cursor += 1 }
-                guard cursor < text.count, isPrintable(text[cursor]) else { return nil }
+            guard self.skipQuotedString(text, &cursor) else { return false }
+        } else {
+            while cursor < text.count, isAtext(text[cursor]) || text[cursor] == dot || text[cursor] >= 0x80 {
                 cursor += 1
             }
-            guard cursor < text.count else { return nil }
-            cursor += 1
-        } else {
-            while cursor < text.count, isAtext(text[cursor]) || text[cursor] == dot { cursor += 1 }
         }
-        guard cursor > start, cursor - start <= self.longestLocalPart else { return nil }
-        return start..<cursor
+        return cursor > start && cursor - start <= self.longestLocalPart
+    }
+
+    /// qtextSMTP and quoted-pairSMTP between quotes; it may be empty.
+    private static func skipQuotedString(_ text: Span<UInt8>, _ cursor: inout Int) -> Bool {
+        cursor += 1
+        while cursor < text.count, text[cursor] != UInt8(ascii: "\"") {
+            if text[cursor] == UInt8(ascii: "\\") {
+                cursor += 1
+                // RFC 6531 section 3.3 adds UTF-8 to qtextSMTP, not to what may be escaped.
+                guard cursor < text.count, isPrintable(text[cursor]) else { return false }
+            } else {
+                guard isPrintable(text[cursor]) || text[cursor] >= 0x80 else { return false }
+            }
+            cursor += 1
+        }
+        guard cursor < text.count else { return false }
+        cursor += 1
+        return true
     }
 
     /// A domain or an address literal.
-    private static func domain(_ text: Span<UInt8>, _ cursor: inout Int) -> Range<Int>? {
+    private static func skipDomain(_ text: Span<UInt8>, _ cursor: inout Int) -> Bool {
         let start = cursor
         if cursor < text.count, text[cursor] == UInt8(ascii: "[") {
-            while cursor < text.count, text[cursor] != UInt8(ascii: "]") {
-                guard isPrintable(text[cursor]), text[cursor] != UInt8(ascii: "\\"), text[cursor] != 0x20 else {
-                    return nil
-                }
+            while cursor < text.count, text[cursor] != UInt8(ascii: "]"), cursor - start < self.longestDomain {
                 cursor += 1
             }
-            guard cursor < text.count, cursor - start > 1 else { return nil }
+            guard cursor < text.count, text[cursor] == UInt8(ascii: "]"),
+                AddressLiteral.isValid(text.extracting(start + 1..<cursor))
+            else { return false }
             cursor += 1
         } else {
-            // Labels of letters, digits, hyphens and (though RFC 5321 has none) underscores; none is empty.
-            var labelLength = 0
-            while cursor < text.count {
-                let octet = text[cursor]
-                if octet == dot {
-                    guard labelLength > 0 else { return nil }
-                    labelLength = 0
-                } else if isLetter(octet) || isDigit(octet) || octet == UInt8(ascii: "-") || octet == UInt8(ascii: "_")
-                {
-                    labelLength += 1
-                    guard labelLength <= 63 else { return nil }
-                } else {
-                    break
-                }
-                cursor += 1
-            }
+            guard self.skipDomainName(text, &cursor) else { return false }
         }
-        guard cursor > start, cursor - start <= self.longestDomain else { return nil }
-        return start..<cursor
+        return cursor > start && cursor - start <= self.longestDomain
+    }
+
+    /// Labels of letters, digits, hyphens, UTF-8 (RFC 6531 section 3.3) and underscores; none is empty, and a dot may end
+    /// the last.
+    ///
+    /// Deviates: RFC 5321 has neither the underscore nor the dot at the end, nor a hyphen at either end of a label.
+    private static func skipDomainName(_ text: Span<UInt8>, _ cursor: inout Int) -> Bool {
+        guard self.skipLabel(text, &cursor) else { return false }
+        while cursor < text.count, text[cursor] == dot {
+            cursor += 1
+            guard cursor < text.count, self.isLabelOctet(text[cursor]) else {
+                return cursor == text.count || text[cursor] != dot
+            }
+            guard self.skipLabel(text, &cursor) else { return false }
+        }
+        return true
+    }
+
+    private static func skipLabel(_ text: Span<UInt8>, _ cursor: inout Int) -> Bool {
+        let start = cursor
+        var isASCII = true
+        while cursor < text.count, self.isLabelOctet(text[cursor]) {
+            isASCII = isASCII && text[cursor] < 0x80
+            cursor += 1
+        }
+        return cursor > start && cursor - start <= (isASCII ? self.longestLabel : self.longestULabel)
+    }
+
+    @inline(__always)
+    private static func isLabelOctet(_ octet: UInt8) -> Bool {
+        isLetter(octet) || isDigit(octet) || octet == UInt8(ascii: "-") || octet == UInt8(ascii: "_") || octet >= 0x80
     }
 }

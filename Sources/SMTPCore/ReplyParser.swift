@@ -26,11 +26,17 @@ public enum ReplySyntaxError: UInt8, Error, Sendable {
 ///     S: 250-backend.example
 ///     S: 250-PIPELINING
 ///     S: 250 SIZE 1000000
+///
+/// Tolerant of a code without a space or a text behind it, of lines whose enhanced status codes differ (the first line's
+/// counts, the others stay text), and of any octet in the text: UTF-8 is kept, control characters and what is not UTF-8
+/// become `?`.
 public struct ReplyParser: Sendable {
     private let limits: ReplyLimits
     private var replyCode: UInt16 = 0
     private var enhancedStatusCode: EnhancedStatusCode?
-    private var lines: [String] = []
+    private var lines = 0
+    /// The text of the lines so far, an LF behind each; its memory is kept for the next reply.
+    private var text: [UInt8] = []
 
     /// Makes a parser with nothing read.
     public init(limits: ReplyLimits = ReplyLimits()) {
@@ -40,39 +46,61 @@ public struct ReplyParser: Sendable {
     /// Takes one line, without its line end; returns the reply when the line was its last.
     ///
     /// After an error the stream cannot be trusted: close it.
-    public mutating func receive(_ line: Span<UInt8>) throws(ReplySyntaxError) -> SMTPReply? {
-        guard line.count <= self.limits.lineLength else { throw .lineTooLong }
-        guard self.lines.count < self.limits.lines else { throw .tooManyLines }
-        guard line.count >= 3, isDigit(line[0]), isDigit(line[1]), isDigit(line[2]) else { throw .notAReply }
-        var code: UInt16 = 0
-        for index in 0..<3 { code = code * 10 + UInt16(line[index] - UInt8(ascii: "0")) }
-        guard (200...599).contains(code) else { throw .notAReply }
-        let isLast = line.count == 3 || line[3] == UInt8(ascii: " ")
-        guard isLast || line[3] == UInt8(ascii: "-") else { throw .notAReply }
-        guard self.lines.isEmpty || code == self.replyCode else { throw .codesDiffer }
+    public mutating func receive(_ octets: Span<UInt8>) throws(ReplySyntaxError) -> SMTPReply? {
+        guard octets.count <= self.limits.lineLength else { throw .lineTooLong }
+        guard self.lines < self.limits.lines else { throw .tooManyLines }
+        let line = try ReplyLine(octets)
+        let isFirst = self.lines == 0
+        guard isFirst || line.replyCode == self.replyCode else { throw .codesDiffer }
+        let code = isFirst ? line.enhancedStatusCode : self.enhancedStatusCode
+        let isCodeCommon = line.enhancedStatusCode == code
+        let text = octets.extracting((isCodeCommon ? line.textBehindCode : line.text).offsets)
+        if isFirst, line.isLast { return SMTPReply(line.replyCode, code, sanitised: Self.sanitised(text)) }
 
-        var text = line.extracting(min(4, line.count)..<line.count)
-        if let (enhanced, length) = EnhancedStatusCode.leading(text) {
-            if self.lines.isEmpty { self.enhancedStatusCode = enhanced }
-            if self.enhancedStatusCode == enhanced { text = text.extracting(length..<text.count) }
+        self.replyCode = line.replyCode
+        self.enhancedStatusCode = code
+        self.lines += 1
+        Self.append(text, to: &self.text)
+        guard line.isLast else {
+            self.text.append(lineFeed)
+            return nil
         }
-        self.replyCode = code
-        self.lines.append(Self.printable(text))
-        guard isLast else { return nil }
-        defer {
-            self.lines = []
-            self.enhancedStatusCode = nil
-        }
-        return SMTPReply(self.replyCode, self.enhancedStatusCode, lines: self.lines)
+        let reply = SMTPReply(self.replyCode, code, sanitised: string(self.text.span))
+        self.lines = 0
+        // (One reply of the longest kind must not be remembered by its size for as long as the connection lasts.)
+        self.text.removeAll(keepingCapacity: self.text.capacity <= 4096)
+        return reply
     }
 
-    private static func printable(_ text: Span<UInt8>) -> String {
-        for index in 0..<text.count where !isPrintable(text[index]) {
-            var octets: [UInt8] = []
-            octets.reserveCapacity(text.count)
-            for index in 0..<text.count { octets.append(isPrintable(text[index]) ? text[index] : UInt8(ascii: "?")) }
-            return String(decoding: octets, as: UTF8.self)
+    private static func sanitised(_ text: Span<UInt8>) -> String {
+        var isPlain = true
+        for index in 0..<text.count { isPlain = isPlain && isPrintable(text[index]) }
+        if isPlain { return string(text) }
+        var octets: [UInt8] = []
+        octets.reserveCapacity(text.count)
+        Self.append(text, to: &octets)
+        return string(octets.span)
+    }
+
+    /// Appends a line's text as UTF-8 without control characters.
+    private static func append(_ text: Span<UInt8>, to octets: inout [UInt8]) {
+        var isUTF8 = false
+        if let _ = try? UTF8Span(validating: text) { isUTF8 = true }
+        var index = 0
+        while index < text.count {
+            let octet = text[index]
+            index += 1
+            if isPrintable(octet) || (octet >= 0x80 && isUTF8) {
+                // U+0080 to U+009F: two octets, one character, which terminals obey.
+                if octet == 0xC2, text[index] < 0xA0 {
+                    octets.append(UInt8(ascii: "?"))
+                    index += 1
+                } else {
+                    octets.append(octet)
+                }
+            } else {
+                octets.append(UInt8(ascii: "?"))
+            }
         }
-        return string(text)
     }
 }

@@ -22,6 +22,8 @@ extension SMTPReply {
     public static let bareLineFeed = SMTPReply(500, .init(5, 5, 2), "Lines end in CRLF")
     /// `501 5.5.4`: an argument is missing or wrong.
     public static let invalidArgument = SMTPReply(501, .init(5, 5, 4), "Invalid argument")
+    /// `501 5.5.2`: an initial response that is no base64 (RFC 4954 section 4).
+    public static let invalidBase64 = SMTPReply(501, .init(5, 5, 2), "Invalid base64 data")
     /// `502 5.5.1`: a verb that is known and not served.
     public static let notImplemented = SMTPReply(502, .init(5, 5, 1), "Command not implemented")
     /// `503 5.5.1`: not now.

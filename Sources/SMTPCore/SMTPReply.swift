@@ -1,30 +1,51 @@
 /// A reply: what a server answers to a command (RFC 5321 section 4.2).
 ///
-/// It holds at least one line of text, and each line is printable ASCII, so that no reply can forge another one.
-public struct SMTPReply: Hashable, Sendable {
+/// It holds at least one line of text, and no line holds a control character, so that no reply can forge another one.
+public struct SMTPReply: Sendable {
     /// The three digits, 200 to 599.
     public var replyCode: UInt16
     /// The enhanced status code, written on every line (RFC 2034 section 4); nil where the wire has none.
     public var enhancedStatusCode: EnhancedStatusCode?
-    /// The text of each line, without codes and line ends.
-    public private(set) var lines: [String]
+    /// The lines' text, without codes, with an LF between two: one text, so that a reply is one allocation or none.
+    let text: String
 
     /// Makes a reply of one line.
     ///
-    /// Octets of `text` outside printable ASCII are written as `?`.
+    /// Control characters of `text` are written as `?`. What is not ASCII stays: whether it may go on the wire is known
+    /// where the reply is encoded (RFC 6531 section 3.7.4).
     public init(_ replyCode: UInt16, _ enhancedStatusCode: EnhancedStatusCode? = nil, _ text: String) {
-        self.init(replyCode, enhancedStatusCode, lines: [text])
+        self.init(replyCode, enhancedStatusCode, sanitised: Self.sanitised(text))
     }
 
     /// Makes a reply of one line or more; an empty array counts as one empty line.
     public init(_ replyCode: UInt16, _ enhancedStatusCode: EnhancedStatusCode? = nil, lines: [String]) {
+        guard lines.count > 1 else {
+            self.init(replyCode, enhancedStatusCode, lines.first ?? "")
+            return
+        }
+        var text = ""
+        text.reserveCapacity(lines.reduce(lines.count) { $0 + $1.utf8.count })
+        for (index, line) in lines.enumerated() {
+            if index > 0 { text += "\n" }
+            text += Self.sanitised(line)
+        }
+        self.init(replyCode, enhancedStatusCode, sanitised: text)
+    }
+
+    /// Makes a reply of lines that hold no control character, with an LF between two.
+    init(_ replyCode: UInt16, _ enhancedStatusCode: EnhancedStatusCode?, sanitised text: String) {
         self.replyCode = replyCode
         self.enhancedStatusCode = enhancedStatusCode
-        self.lines = lines.isEmpty ? [""] : lines.map(Self.sanitised)
+        self.text = text
     }
 }
 
 extension SMTPReply {
+    /// The text of each line, without codes and line ends. Makes an array each time.
+    public var lines: [String] {
+        self.text.utf8.split(separator: lineFeed, omittingEmptySubsequences: false).map { String(Substring($0)) }
+    }
+
     /// The first digit: 2, 3, 4 or 5 (RFC 5321 section 4.2.1).
     public var replyClass: UInt16 { self.replyCode / 100 }
 
@@ -52,9 +73,31 @@ extension SMTPReply {
         return reply
     }
 
+    /// The text with a `?` for each control character: those of ASCII, and U+0080 to U+009F, which terminals obey too.
     private static func sanitised(_ text: String) -> String {
-        if text.utf8.allSatisfy(isPrintable) { return text }
-        return String(decoding: text.utf8.map { isPrintable($0) ? $0 : UInt8(ascii: "?") }, as: UTF8.self)
+        if !text.utf8.contains(where: { $0 < 0x20 || $0 >= 0x7F }) { return text }
+        var scalars = String.UnicodeScalarView()
+        scalars.reserveCapacity(text.utf8.count)
+        for scalar in text.unicodeScalars {
+            let isControl = scalar.value < 0x20 || (0x7F..<0xA0).contains(scalar.value)
+            scalars.append(isControl ? "?" : scalar)
+        }
+        return String(scalars)
+    }
+}
+
+extension SMTPReply: Hashable {
+    /// Whether both are the same, octet by octet.
+    public static func == (left: SMTPReply, right: SMTPReply) -> Bool {
+        left.replyCode == right.replyCode && left.enhancedStatusCode == right.enhancedStatusCode
+            && sameOctets(left.text, right.text)
+    }
+
+    /// Feeds the octets, since equality goes by them.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(self.replyCode)
+        hasher.combine(self.enhancedStatusCode)
+        hasher.combineOctets(of: self.text)
     }
 }
 

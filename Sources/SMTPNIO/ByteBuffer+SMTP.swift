@@ -3,17 +3,13 @@ package import SMTPCore
 
 extension ByteBuffer {
     /// Appends a reply as the wire has it (RFC 5321 section 4.2).
-    package mutating func writeReply(_ reply: SMTPReply) {
-        let last = reply.lines.count - 1
-        for (index, line) in reply.lines.enumerated() {
-            self.writeString(reply.replyCode.description)
-            self.writeInteger(index == last ? UInt8(ascii: " ") : UInt8(ascii: "-"))
-            if let code = reply.enhancedStatusCode {
-                self.writeString(code.description)
-                self.writeInteger(UInt8(ascii: " "))
+    ///
+    /// - Parameter utf8: whether the client asked for SMTPUTF8; where not, what is not ASCII is written as `?`.
+    package mutating func writeReply(_ reply: SMTPReply, utf8: Bool = false) {
+        self.writeWithOutputRawSpan(minimumWritableBytes: reply.longestEncoding) { output in
+            reply.encode(utf8: utf8) { part in
+                for index in 0..<part.count { output.append(part[index]) }
             }
-            self.writeString(line)
-            self.writeInteger(UInt16(0x0D0A))
         }
     }
 

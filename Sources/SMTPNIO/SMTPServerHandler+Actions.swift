@@ -7,19 +7,19 @@ extension SMTPServerHandler {
     func perform(_ action: ServerSession.Action, line: ByteBuffer = ByteBuffer()) {
         switch action {
         case .reply(let reply):
-            self.outgoing.writeReply(reply)
+            self.outgoing.writeReply(reply, utf8: self.session.usesSMTPUTF8)
         case .replyAndClose(let reply):
             if reply == .earlyInput { self.delegate?.earlyInputSeen() }
-            self.outgoing.writeReply(reply)
+            self.outgoing.writeReply(reply, utf8: self.session.usesSMTPUTF8)
             self.input = .closed
             self.delegate?.transactionReset()
             self.closeAfterReply(isOrderly: reply.replyCode == 221)
         case .beginTransaction(let mail, let reply):
             self.delegate?.transactionBegan(mail, line: line)
-            self.outgoing.writeReply(reply)
+            self.outgoing.writeReply(reply, utf8: self.session.usesSMTPUTF8)
         case .resetTransaction(let reply):
             self.delegate?.transactionReset()
-            self.outgoing.writeReply(reply)
+            self.outgoing.writeReply(reply, utf8: self.session.usesSMTPUTF8)
         case .resolveRecipient(let recipient):
             self.input = .waiting
             self.delegate?.resolveRecipient(recipient, line: line)
@@ -27,7 +27,7 @@ extension SMTPServerHandler {
             self.input = .waiting
             self.delegate?.prepareMessage()
         case .receiveMessage(let reply):
-            self.outgoing.writeReply(reply)
+            self.outgoing.writeReply(reply, utf8: self.session.usesSMTPUTF8)
             self.beginMessage(.data)
         case .receiveChunk(let size, let isLast, let isFirst):
             if isFirst { self.beginMessage(.chunks) }
@@ -44,7 +44,7 @@ extension SMTPServerHandler {
             self.input = .waiting
             self.delegate?.authenticate(command)
         case .challenge(let reply):
-            self.outgoing.writeReply(reply)
+            self.outgoing.writeReply(reply, utf8: self.session.usesSMTPUTF8)
             self.input = .response
             self.awaitCommand()
         case .continueAuthentication(let response):
@@ -65,7 +65,7 @@ extension SMTPServerHandler {
         // What came in clear behind the command is nobody's, or an attacker's (CVE-2011-0411).
         if self.incoming.readableBytes > 0 { self.delegate?.earlyInputSeen() }
         self.incoming.clear()
-        self.outgoing.writeReply(reply)
+        self.outgoing.writeReply(reply, utf8: self.session.usesSMTPUTF8)
         self.flush()
         do {
             try addTLS()

@@ -4,10 +4,6 @@ import SMTPCore
 // What the client sends: lines, and messages.
 
 extension SMTPServerHandler {
-    /// The longest command line, its CRLF included. RFC 5321 section 4.5.3.1.4 asks for 512 at least; the extensions add.
-    package static let longestCommandLine = 2048
-    /// The longest line of AUTH and of what follows it (RFC 4954 section 4.4).
-    package static let longestAuthenticationLine = 12_288
     /// From this size on octets of a message are handed on as they are; smaller ones are put together first.
     private static let smallPiece = 512
 
@@ -56,39 +52,54 @@ extension SMTPServerHandler {
         let longest = self.longestLine
         guard let length = self.incoming.octetsBeforeLineFeed else {
             guard self.incoming.readableBytes >= longest else { return false }
-            self.incoming.clear()
-            self.input = .overlongLine
+            if self.isChunk {
+                self.malformed(.lineTooLong)
+            } else {
+                self.incoming.clear()
+                self.input = .overlongLine
+            }
             return false
         }
         self.awaitCommand()
-        guard length < longest, var line = self.incoming.readSlice(length: length) else {
-            self.incoming.moveReaderIndex(forwardBy: length + 1)
-            self.input = .commands
-            self.perform(self.session.receiveMalformed(.lineTooLong))
+        guard length < longest else {
+            self.malformed(.lineTooLong)
+            self.incoming.moveReaderIndex(forwardBy: min(length + 1, self.incoming.readableBytes))
             return true
         }
+        guard length > 0, self.incoming.getInteger(at: self.incoming.readerIndex + length - 1, as: UInt8.self) == 0x0D
+        else {
+            self.malformed(.bareLineFeed)
+            self.incoming.moveReaderIndex(forwardBy: min(length + 1, self.incoming.readableBytes))
+            return true
+        }
+        guard var line = self.incoming.readSlice(length: length) else { return false }
         self.incoming.moveReaderIndex(forwardBy: 1)
-        guard length > 0, line.getInteger(at: line.writerIndex - 1, as: UInt8.self) == 0x0D else {
-            self.input = .commands
-            self.perform(self.session.receiveMalformed(.bareLineFeed))
-            return true
-        }
         line.moveWriterIndex(to: line.writerIndex - 1)
         body(line)
         return true
     }
 
     private var longestLine: Int {
-        if case .response = self.input { return Self.longestAuthenticationLine }
-        let verb = self.incoming.getInteger(at: self.incoming.readerIndex, as: UInt32.self)
-        // "AUTH", whatever its case.
-        return verb.map { $0 & 0xDFDF_DFDF } == 0x4155_5448
-            ? Self.longestAuthenticationLine : Self.longestCommandLine
+        if case .response = self.input { return CommandParser.longestAuthLine }
+        let incoming = self.incoming
+        return CommandParser.longestLine(startingWith: incoming.readableBytesUInt8Span)
+    }
+
+    private var isChunk: Bool {
+        let incoming = self.incoming
+        return CommandParser.isChunk(startingWith: incoming.readableBytesUInt8Span)
+    }
+
+    /// A line that cannot be read at all. Behind BDAT octets follow it, nobody knows how many.
+    private func malformed(_ error: CommandSyntaxError) {
+        let isChunk = self.isChunk
+        self.input = .commands
+        self.perform(self.session.receiveMalformed(isChunk ? .badChunkSize : error))
     }
 
     private func command(_ line: ByteBuffer) {
         do {
-            let command = try CommandParser.parse(line.readableBytesUInt8Span)
+            let command = try CommandParser.command(line.readableBytesUInt8Span)
             let hasMoreInput = self.incoming.readableBytes > 0
             self.perform(self.session.receive(command, hasMoreInput: hasMoreInput), line: line)
         } catch {
@@ -182,7 +193,7 @@ extension SMTPServerHandler {
         }
         self.input = .commands
         self.awaitCommand()
-        self.outgoing.writeReply(reply)
+        self.outgoing.writeReply(reply, utf8: self.session.usesSMTPUTF8)
         return true
     }
 

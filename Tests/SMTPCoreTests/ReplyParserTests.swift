@@ -17,7 +17,7 @@ private func parse(_ lines: [String], limits: ReplyLimits = ReplyLimits()) throw
             ("250 2.1.5x no code", SMTPReply(250, nil, "2.1.5x no code")),
             ("250 3.1.5 no code", SMTPReply(250, nil, "3.1.5 no code")),
             ("550 5.7.1234 no code", SMTPReply(550, nil, "5.7.1234 no code")),
-            ("421 caf\u{e9}\u{7}", SMTPReply(421, nil, "caf???")),
+            ("421 caf\u{e9}\u{7}", SMTPReply(421, nil, "caf\u{e9}?")),
         ])
     func oneLine(line: String, reply: SMTPReply) throws {
         #expect(try parse([line]) == [reply])
