@@ -6,6 +6,7 @@ extension ClientCommand {
         switch self {
         case .ehlo(let name): "EHLO \(name)\r\n"
         case .helo(let name): "HELO \(name)\r\n"
+        case .startTLS: "STARTTLS\r\n"
         case .rset: "RSET\r\n"
         case .mail(let mail): mail.line
         case .rcpt(let recipient): "RCPT TO:<\(recipient.forwardPath)>\r\n"
