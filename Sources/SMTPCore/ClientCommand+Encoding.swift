@@ -7,6 +7,7 @@ extension ClientCommand {
         switch self {
         case .ehlo(let name): Self.line("EHLO ", name)
         case .helo(let name): Self.line("HELO ", name)
+        case .startTLS: "STARTTLS\r\n"
         case .rset: "RSET\r\n"
         case .mail(let mail): mail.line
         case .rcpt(let recipient): recipient.line

@@ -1,114 +1,15 @@
-/// The extensions that a server announced in its reply to EHLO (RFC 5321 section 4.1.1.1).
-public struct ServerExtensions: OptionSet, Hashable, Sendable {
-    /// One bit for each extension that makes a difference to us.
-    public let rawValue: UInt16
-    /// Makes a set of its bits.
-    public init(rawValue: UInt16) { self.rawValue = rawValue }
-
-    /// PIPELINING (RFC 2920).
-    public static let pipelining = ServerExtensions(rawValue: 1)
-    /// SIZE (RFC 1870).
-    public static let size = ServerExtensions(rawValue: 2)
-    /// 8BITMIME (RFC 6152).
-    public static let eightBitMIME = ServerExtensions(rawValue: 4)
-    /// SMTPUTF8 (RFC 6531).
-    public static let smtpUTF8 = ServerExtensions(rawValue: 8)
-    /// DSN (RFC 3461).
-    public static let dsn = ServerExtensions(rawValue: 16)
-    /// ENHANCEDSTATUSCODES (RFC 2034).
-    public static let enhancedStatusCodes = ServerExtensions(rawValue: 32)
-    /// CHUNKING (RFC 3030).
-    public static let chunking = ServerExtensions(rawValue: 64)
-    /// STARTTLS (RFC 3207).
-    public static let startTLS = ServerExtensions(rawValue: 128)
-    /// AUTH, with any mechanism (RFC 4954).
-    public static let auth = ServerExtensions(rawValue: 256)
-    /// LIMITS (RFC 9422).
-    public static let limits = ServerExtensions(rawValue: 512)
-
-    /// Reads the lines of an EHLO reply; the first is the server's name.
-    init(_ reply: SMTPReply) {
-        var extensions: ServerExtensions = []
-        for line in reply.lines.dropFirst() {
-            if line.hasKeyword("PIPELINING") {
-                extensions.insert(.pipelining)
-            } else if line.hasKeyword("SIZE") {
-                extensions.insert(.size)
-            } else if line.hasKeyword("8BITMIME") {
-                extensions.insert(.eightBitMIME)
-            }
-        }
-        self = extensions
-    }
-}
-
-extension String {
-    /// Whether the line begins with this EHLO keyword, in any case, and ends there or goes on with a parameter; some
-    /// servers write `AUTH=PLAIN` for `AUTH PLAIN`. `keyword` is in upper case.
-    fileprivate func hasKeyword(_ keyword: String) -> Bool {
-        var octets = self.utf8.makeIterator()
-        for expected in keyword.utf8 {
-            guard let octet = octets.next(), upperCased(octet) == expected else { return false }
-        }
-        guard let next = octets.next() else { return true }
-        return next == UInt8(ascii: " ") || next == UInt8(ascii: "=")
-    }
-}
-
-/// A command to a server.
-public enum ClientCommand: Hashable, Sendable {
-    /// `EHLO name`.
-    case ehlo(String)
-    /// `HELO name`.
-    case helo(String)
-    /// `RSET`.
-    case rset
-    /// `MAIL FROM:`, with the parameters that the server knows.
-    case mail(MailCommand)
-    /// `RCPT TO:`.
-    case rcpt(RecipientCommand)
-    /// `DATA`.
-    case data
-    /// `QUIT`.
-    case quit
-}
-
-/// Why a session with a server cannot go on.
-public struct ClientSessionError: Error, Hashable, Sendable {
-    /// What happened.
-    public enum Code: UInt8, Sendable {
-        /// The server greeted with something else than 220, or refused EHLO and HELO.
-        case refusedSession
-        /// The server said 421: it is going away (RFC 5321 section 3.8).
-        case serviceClosing
-        /// A reply that the command cannot have, or one that nothing asked for.
-        case unexpectedReply
-        /// A reply came before the message was whole.
-        case earlyReply
-    }
-
-    /// What happened.
-    public var code: Code
-    /// The server's reply.
-    public var reply: SMTPReply
-
-    /// Makes an error of what happened and the reply that it happened with.
-    public init(code: Code, reply: SMTPReply) {
-        self.code = code
-        self.reply = reply
-    }
-}
-
 /// The client's side of an SMTP session, without any I/O: what a relay says to a backend.
 ///
-/// A transaction begins with its first recipient: RSET (where an earlier one was left open), MAIL and RCPT go out in one
-/// write where the server pipelines, one at a time where not. A refusal of MAIL is the answer to that recipient.
+/// A transaction begins with its first recipients: RSET (where an earlier one was left open), MAIL and RCPT go out in one
+/// write where the server pipelines, one at a time where not. A refusal of MAIL is the answer to each of them.
 ///
 ///     S: 220 backend ESMTP
 ///     C: EHLO relay            S: 250-backend / 250 PIPELINING           .ready
 ///     C: MAIL …, RCPT …        S: 250 OK / 250 OK                        .answered(.recipient, 250)
 ///     C: DATA                  S: 354 go ahead                           .answered(.data, 354)
 ///     C: (message)             S: 250 queued                             .answered(.message, 250)
+///
+/// Replies are counted: each answers one command, and one that nothing asked for ends the session.
 public struct ClientSession: Sendable {
     /// What a reply answers.
     public enum Question: UInt8, Sendable {
@@ -118,6 +19,8 @@ public struct ClientSession: Sendable {
         case data
         /// The final dot.
         case message
+        /// STARTTLS, refused.
+        case startTLS
     }
 
     /// What the caller must do before it feeds the session again.
@@ -130,17 +33,50 @@ public struct ClientSession: Sendable {
         case ready
         /// The server's answer to a question of the caller's.
         case answered(Question, SMTPReply)
+        /// The server's answer, and the next command: it waited, as the server does not pipeline.
+        case answeredAndSend(Question, SMTPReply, ClientCommand)
+        /// This is the answer to each of so many recipients: MAIL was refused, by the server or without asking it.
+        case refused(SMTPReply, recipients: Int)
+        /// Begin the TLS handshake, then call ``ClientSession/tlsEstablished()``. Octets that came behind the server's 220
+        /// are nobody's: close the connection.
+        case startTLS
         /// Close the connection.
         case fail(ClientSessionError)
     }
 
-    private enum Step: UInt8 { case rset, mail, rcpt }
+    /// What the server owes, for the time that it may take.
+    public enum Awaited: UInt8, Sendable {
+        /// The greeting, or the TLS handshake's end.
+        case greeting
+        /// The reply to EHLO, HELO or STARTTLS.
+        case hello
+        /// The reply to MAIL, or to RSET in front of it.
+        case mail
+        /// The reply to RCPT.
+        case recipient
+        /// The reply to DATA.
+        case data
+        /// Nothing but room for more of the message.
+        case room
+        /// The reply to the final dot.
+        case answer
+        /// The reply to QUIT.
+        case bye
+        /// Nothing.
+        case nothing
+    }
 
-    /// A transaction that is being opened.
-    private struct Opening {
-        /// What was sent and waits for its reply, in order.
-        var unanswered: [Step]
-        /// What waits until the server has answered: it does not pipeline.
+    /// Commands about an envelope that wait for their replies.
+    private struct Exchange {
+        enum Step: UInt8 { case rset, mail, rcpt }
+
+        /// What the next reply answers.
+        var awaited: Step
+        /// The recipients without an answer, at least one.
+        var recipients: Int
+        /// The recipients of the transaction that were accepted.
+        var accepted: Int
+        /// What waits until the server has answered: it does not pipeline. The next one is the last.
         var unsent: [ClientCommand]
         /// The reply that refused MAIL.
         var refusal: SMTPReply?
@@ -150,29 +86,42 @@ public struct ClientSession: Sendable {
         case greeting
         case extendedHello
         case hello
+        case startingTLS
+        case handshaking
         /// Ready; `isDirty` when a transaction was left open at the server.
         case idle(isDirty: Bool)
-        case opening(Opening)
-        case open
-        case recipient
-        case data
+        case exchange(Exchange)
+        case open(accepted: Int)
+        case data(accepted: Int)
         case message
         case answer
         case quitting
         case failed
     }
 
+    /// The longest domain (RFC 5321 section 4.5.3.1.2): a longer first word is no name.
+    private static let longestName = 255
+
     private let name: String
+    private let policy: EnvelopePolicy
     private var state = State.greeting
-    /// What the server announced; empty before ``Action/ready``.
-    public private(set) var extensions: ServerExtensions = []
+    /// What the server said of itself; nothing before ``Action/ready``.
+    public private(set) var capabilities = ServerCapabilities()
+    /// The names by which the server introduced itself: the first words of its greeting and of its reply to EHLO.
+    public private(set) var serverNames: [String] = []
 
     /// Makes a session for a connection that has just been opened.
     ///
-    /// - Parameter name: what to say in EHLO.
-    public init(name: String) {
+    /// - Parameters:
+    ///   - name: what to say in EHLO.
+    ///   - policy: what to do where the server lacks an extension.
+    public init(name: String, policy: EnvelopePolicy = EnvelopePolicy()) {
         self.name = name
+        self.policy = policy
     }
+
+    /// What the server announced; empty before ``Action/ready``.
+    public var extensions: ServerExtensions { self.capabilities.extensions }
 
     /// Whether a transaction can begin: ``begin(_:_:)`` may be called.
     public var isIdle: Bool {
@@ -180,44 +129,82 @@ public struct ClientSession: Sendable {
         return false
     }
 
-    /// Whether a transaction is open and nothing is outstanding: ``recipient(_:)`` and ``data()`` may be called.
+    /// Whether a transaction is open and nothing is outstanding: ``recipients(_:)`` may be called.
     public var isOpen: Bool {
         if case .open = self.state { return true }
         return false
+    }
+
+    /// Whether a recipient of the open transaction was accepted, and nothing is outstanding: ``data()`` may be called.
+    public var isReadyForMessage: Bool {
+        if case .open(let accepted) = self.state { return accepted > 0 }
+        return false
+    }
+
+    /// What the server owes.
+    public var awaited: Awaited {
+        switch self.state {
+        case .greeting, .handshaking: .greeting
+        case .extendedHello, .hello, .startingTLS: .hello
+        case .exchange(let exchange): exchange.awaited == .rcpt ? .recipient : .mail
+        case .data: .data
+        case .message: .room
+        case .answer: .answer
+        case .quitting: .bye
+        case .idle, .open, .failed: .nothing
+        }
     }
 }
 
 // MARK: What the caller asks
 
 extension ClientSession {
-    /// Begins a transaction with its first recipient; the answer is to ``Question/recipient``.
-    public mutating func begin(_ mail: MailCommand, _ recipient: RecipientCommand) -> Action {
+    /// Begins a transaction with its first recipients, at least one; each has an answer to ``Question/recipient``, in
+    /// order.
+    ///
+    /// Where the server lacks what the envelope needs, nothing is sent, and ``Action/refused(_:recipients:)`` is the
+    /// answer.
+    public mutating func begin(_ mail: MailCommand, _ recipients: [RecipientCommand]) -> Action {
         guard case .idle(let isDirty) = self.state else { preconditionFailure("the session is not idle") }
-        var steps: [Step] = [.mail, .rcpt]
-        var commands: [ClientCommand] = [.mail(self.adapted(mail)), .rcpt(recipient)]
-        if isDirty {
-            steps.insert(.rset, at: 0)
-            commands.insert(.rset, at: 0)
+        let commands: [ClientCommand]
+        do throws(EnvelopeRefusal) {
+            commands =
+                (isDirty ? [.rset] : []) + [.mail(try self.capabilities.adapted(mail, self.policy))]
+                + (try self.adapted(recipients))
+        } catch {
+            return .refused(error.reply, recipients: recipients.count)
         }
-        if self.extensions.contains(.pipelining) {
-            self.state = .opening(Opening(unanswered: steps, unsent: []))
-            return .send(commands)
+        return self.exchange(commands, awaiting: isDirty ? .rset : .mail, recipients: recipients.count, accepted: 0)
+    }
+
+    /// Begins a transaction with its first recipient.
+    public mutating func begin(_ mail: MailCommand, _ recipient: RecipientCommand) -> Action {
+        self.begin(mail, [recipient])
+    }
+
+    /// Adds recipients, at least one, to the open transaction; each has an answer, in order.
+    public mutating func recipients(_ recipients: [RecipientCommand]) -> Action {
+        guard case .open(let accepted) = self.state else { preconditionFailure("no transaction is open") }
+        let commands: [ClientCommand]
+        do throws(EnvelopeRefusal) {
+            commands = try self.adapted(recipients)
+        } catch {
+            return .refused(error.reply, recipients: recipients.count)
         }
-        self.state = .opening(Opening(unanswered: [steps[0]], unsent: Array(commands.dropFirst())))
-        return .send([commands[0]])
+        return self.exchange(commands, awaiting: .rcpt, recipients: recipients.count, accepted: accepted)
     }
 
     /// Adds a recipient to the open transaction.
     public mutating func recipient(_ recipient: RecipientCommand) -> Action {
-        guard case .open = self.state else { preconditionFailure("no transaction is open") }
-        self.state = .recipient
-        return .send([.rcpt(recipient)])
+        self.recipients([recipient])
     }
 
-    /// Asks to send the message.
+    /// Asks to send the message; only where a recipient was accepted, since an empty envelope is nobody's (RFC 2920
+    /// section 3.1).
     public mutating func data() -> Action {
-        guard case .open = self.state else { preconditionFailure("no transaction is open") }
-        self.state = .data
+        guard case .open(let accepted) = self.state else { preconditionFailure("no transaction is open") }
+        precondition(accepted > 0, "no recipient was accepted")
+        self.state = .data(accepted: accepted)
         return .send([.data])
     }
 
@@ -234,9 +221,26 @@ extension ClientSession {
             self.state = .idle(isDirty: true)
         case .idle:
             break
-        case .greeting, .extendedHello, .hello, .opening, .recipient, .data, .message, .answer, .quitting, .failed:
+        case .greeting, .extendedHello, .hello, .startingTLS, .handshaking, .exchange, .data, .message, .answer,
+            .quitting, .failed:
             preconditionFailure("a command is outstanding: close the connection instead")
         }
+    }
+
+    /// Asks for TLS; only when idle, and where the server announced STARTTLS. What comes is ``Action/startTLS``, or an
+    /// answer to ``Question/startTLS`` where the server will not.
+    public mutating func startTLS() -> Action {
+        guard case .idle = self.state else { preconditionFailure("the session is not idle") }
+        precondition(self.extensions.contains(.startTLS), "STARTTLS was not announced")
+        self.state = .startingTLS
+        return .send([.startTLS])
+    }
+
+    /// The handshake is done: the session begins anew, without a greeting (RFC 3207 section 4.2).
+    public mutating func tlsEstablished() -> Action {
+        guard case .handshaking = self.state else { preconditionFailure("no handshake was begun") }
+        self.state = .extendedHello
+        return .send([.ehlo(self.name)])
     }
 
     /// Takes leave.
@@ -245,13 +249,22 @@ extension ClientSession {
         return .send([.quit])
     }
 
-    /// MAIL as this server can take it: RFC 6152 section 3 leaves BODY out where 8BITMIME was not announced, and the
-    /// content goes as it is; every server that matters is 8-bit clean.
-    private func adapted(_ mail: MailCommand) -> MailCommand {
-        var mail = mail
-        if !self.extensions.contains(.size) { mail.size = nil }
-        if !self.extensions.contains(.eightBitMIME) { mail.body = nil }
-        return mail
+    private func adapted(_ recipients: [RecipientCommand]) throws(EnvelopeRefusal) -> [ClientCommand] {
+        precondition(!recipients.isEmpty, "no recipient")
+        var commands: [ClientCommand] = []
+        commands.reserveCapacity(recipients.count)
+        for recipient in recipients { commands.append(.rcpt(try self.capabilities.adapted(recipient))) }
+        return commands
+    }
+
+    private mutating func exchange(
+        _ commands: [ClientCommand], awaiting step: Exchange.Step, recipients: Int, accepted: Int
+    ) -> Action {
+        let isPipelined = self.extensions.contains(.pipelining)
+        let unsent = isPipelined ? [] : Array(commands.dropFirst().reversed())
+        self.state = .exchange(
+            Exchange(awaited: step, recipients: recipients, accepted: accepted, unsent: unsent))
+        return .send(isPipelined ? commands : [commands[0]])
     }
 }
 
@@ -264,31 +277,45 @@ extension ClientSession {
         switch self.state {
         case .greeting:
             guard reply.replyCode == 220 else { return self.fail(.refusedSession, reply) }
+            self.rememberName(reply)
             self.state = .extendedHello
             return .send([.ehlo(self.name)])
         case .extendedHello:
             if reply.isPositiveCompletion {
-                self.extensions = ServerExtensions(reply)
+                self.rememberName(reply)
+                self.capabilities = ServerCapabilities(ehloReply: reply)
                 self.state = .idle(isDirty: false)
                 return .ready
             }
+            guard !reply.isPositiveIntermediate else { return self.fail(.unexpectedReply, reply) }
             guard reply.isPermanentNegative else { return self.fail(.refusedSession, reply) }
             self.state = .hello
             return .send([.helo(self.name)])
         case .hello:
+            guard !reply.isPositiveIntermediate else { return self.fail(.unexpectedReply, reply) }
             guard reply.isPositiveCompletion else { return self.fail(.refusedSession, reply) }
+            self.rememberName(reply)
             self.state = .idle(isDirty: false)
             return .ready
-        case .opening(let opening):
-            return self.opening(opening, reply)
-        case .recipient:
-            guard !reply.isPositiveIntermediate else { return self.fail(.unexpectedReply, reply) }
-            self.state = .open
-            return .answered(.recipient, reply)
-        case .data:
-            // 2yz to DATA would make the backend read a message as commands: RFC 5321 section 4.3.2 has no such reply.
+        case .startingTLS:
+            if reply.replyCode == 220 {
+                // RFC 3207 section 4.2: what was learnt in clear may be a stranger's.
+                self.capabilities = ServerCapabilities()
+                self.serverNames = []
+                self.state = .handshaking
+                return .startTLS
+            }
+            guard reply.isTransientNegative || reply.isPermanentNegative else {
+                return self.fail(.unexpectedReply, reply)
+            }
+            self.state = .idle(isDirty: false)
+            return .answered(.startTLS, reply)
+        case .exchange(let exchange):
+            return self.advance(exchange, reply)
+        case .data(let accepted):
+            // 2yz to DATA would make the server read a message as commands: RFC 5321 section 4.3.2 has no such reply.
             guard !reply.isPositiveCompletion else { return self.fail(.unexpectedReply, reply) }
-            self.state = reply.isPositiveIntermediate ? .message : .open
+            self.state = reply.isPositiveIntermediate ? .message : .open(accepted: accepted)
             return .answered(.data, reply)
         case .message:
             return self.fail(.earlyReply, reply)
@@ -298,48 +325,65 @@ extension ClientSession {
             return .answered(.message, reply)
         case .quitting:
             return .wait
-        case .idle, .open, .failed:
+        case .handshaking, .idle, .open, .failed:
             return self.fail(.unexpectedReply, reply)
         }
     }
 
-    private mutating func opening(_ opening: Opening, _ reply: SMTPReply) -> Action {
-        var opening = opening
+    private mutating func advance(_ exchange: Exchange, _ reply: SMTPReply) -> Action {
+        var exchange = exchange
         guard !reply.isPositiveIntermediate else { return self.fail(.unexpectedReply, reply) }
-        switch opening.unanswered.removeFirst() {
+        switch exchange.awaited {
         case .rset:
             guard reply.isPositiveCompletion else { return self.fail(.unexpectedReply, reply) }
+            exchange.awaited = .mail
         case .mail:
             if !reply.isPositiveCompletion {
-                guard !opening.unanswered.isEmpty else {
+                guard exchange.unsent.isEmpty else {
                     self.state = .idle(isDirty: true)
-                    return .answered(.recipient, reply)
+                    return .refused(reply, recipients: exchange.recipients)
                 }
-                opening.refusal = reply
+                exchange.refusal = reply
             }
+            exchange.awaited = .rcpt
         case .rcpt:
-            if let refusal = opening.refusal {
-                self.state = .idle(isDirty: true)
-                return .answered(.recipient, refusal)
-            }
-            self.state = .open
-            return .answered(.recipient, reply)
+            return self.answer(exchange, reply)
         }
-        guard opening.unanswered.isEmpty, let command = opening.unsent.first else {
-            self.state = .opening(opening)
-            return .wait
+        let next = exchange.unsent.popLast()
+        self.state = .exchange(exchange)
+        return next.map { .send([$0]) } ?? .wait
+    }
+
+    private mutating func answer(_ exchange: Exchange, _ reply: SMTPReply) -> Action {
+        var exchange = exchange
+        exchange.recipients -= 1
+        // Whatever a server says to RCPT behind a MAIL that it refused, there is no transaction.
+        let answer = exchange.refusal ?? reply
+        if answer.isPositiveCompletion { exchange.accepted += 1 }
+        let next = exchange.unsent.popLast()
+        if exchange.recipients > 0 {
+            self.state = .exchange(exchange)
+        } else if exchange.refusal != nil {
+            self.state = .idle(isDirty: true)
+        } else {
+            self.state = .open(accepted: exchange.accepted)
         }
-        opening.unsent.removeFirst()
-        opening.unanswered = [command == .rset ? .rset : opening.unsent.isEmpty ? .rcpt : .mail]
-        self.state = .opening(opening)
-        return .send([command])
+        return next.map { .answeredAndSend(.recipient, answer, $0) } ?? .answered(.recipient, answer)
+    }
+
+    /// The first word of a greeting or of a reply to EHLO is the server's name (RFC 5321 section 4.2).
+    private mutating func rememberName(_ reply: SMTPReply) {
+        guard let word = reply.lines.first?.split(separator: " ").first, word.utf8.count <= Self.longestName
+        else { return }
+        self.serverNames.append(String(word))
     }
 
     private var isEnding: Bool {
         switch self.state {
         // 421 to the final dot is the answer to the message, and nobody else's.
         case .answer, .quitting, .failed: true
-        case .greeting, .extendedHello, .hello, .idle, .opening, .open, .recipient, .data, .message: false
+        case .greeting, .extendedHello, .hello, .startingTLS, .handshaking, .idle, .exchange, .open, .data, .message:
+            false
         }
     }
 

@@ -66,7 +66,7 @@ extension SMTPReply {
     /// `554 5.7.1`: the greeting of a server that does not serve this client (RFC 5321 section 3.1).
     public static let noService = SMTPReply(554, .init(5, 7, 1), "No SMTP service for you here")
     /// `553 5.6.7`: an address that is not ASCII, without SMTPUTF8 (RFC 6531 section 3.5).
-    public static let needsSMTPUTF8 = SMTPReply(
+    public static let addressNotASCII = SMTPReply(
         553, .init(5, 6, 7), "Address is not ASCII, and SMTPUTF8 was not asked for")
     /// `220 2.0.0`: TLS begins (RFC 3207).
     public static let readyForTLS = SMTPReply(220, .init(2, 0, 0), "Start TLS")

@@ -245,7 +245,7 @@ extension ServerSession {
         if !self.extensions.contains(.dsn), recipient.notify != nil || recipient.originalRecipient != nil {
             return .reply(.unknownParameter)
         }
-        if !self.usesSMTPUTF8, !recipient.forwardPath.isASCII { return .reply(.needsSMTPUTF8) }
+        if !self.usesSMTPUTF8, !recipient.forwardPath.isASCII { return .reply(.addressNotASCII) }
         recipients.offered += 1
         self.state = .resolvingRecipient(recipients)
         return .resolveRecipient(recipient)
@@ -277,7 +277,7 @@ extension ServerSession {
             // have to take BDAT.
             return .unknownParameter
         }
-        if !mail.usesSMTPUTF8, !mail.reversePath.isASCII { return .needsSMTPUTF8 }
+        if !mail.usesSMTPUTF8, !mail.reversePath.isASCII { return .addressNotASCII }
         if mail.usesSMTPUTF8, !extensions.contains(.smtpUTF8) { return .unknownParameter }
         if mail.returnContent != nil || mail.envelopeID != nil, !extensions.contains(.dsn) { return .unknownParameter }
         if mail.authorization != nil, self.configuration.authMechanisms.isEmpty { return .unknownParameter }

@@ -1,31 +1,9 @@
 package import NIOCore
 package import SMTPCore
 
-/// Who drives a session with a server: it asks, and hears the answers. All calls come on the channel's event loop.
-package protocol SMTPClientDelegate: AnyObject {
-    /// The server greeted and answered EHLO: a transaction can begin.
-    func clientReady()
-    /// The server answered.
-    func clientAnswered(_ question: ClientSession.Question, _ reply: SMTPReply)
-    /// The session cannot go on, and the connection is closed; the last call of all.
-    func clientFailed(_ failure: SMTPClientFailure)
-    /// Whether more of a message can be written without the connection's buffer growing.
-    func clientWritabilityChanged(_ isWritable: Bool)
-}
-
-/// Why a session with a server ended before its time.
-package enum SMTPClientFailure: Error, Equatable {
-    /// The server said something that ends the session.
-    case session(ClientSessionError)
-    /// What the server sent is no reply.
-    case syntax(ReplySyntaxError)
-    /// The server had answered before it was asked.
-    case answeredUnasked
-    /// The server closed the connection, or it broke.
-    case closed
-}
-
 /// Frames a server's replies, feeds ``ClientSession`` and does what it says.
+///
+/// Once it is closed, by either side, nothing is written and nothing read, and what it is asked is not done.
 package final class SMTPClientHandler: ChannelInboundHandler, SweptSession {
     package typealias InboundIn = ByteBuffer
     package typealias OutboundOut = ByteBuffer
@@ -33,9 +11,12 @@ package final class SMTPClientHandler: ChannelInboundHandler, SweptSession {
     private var session: ClientSession
     private var parser: ReplyParser
     private let limits: ReplyLimits
+    private let timeouts: SMTPClientTimeouts
     private weak var delegate: (any SMTPClientDelegate)?
     private var context: ChannelHandlerContext?
     private var incoming = ByteBuffer()
+    /// Whether the parser holds lines of a reply whose last line is to come.
+    private var isWithinReply = false
     /// Whether the message being sent, if any, can take more.
     package private(set) var isWritable = true
 
@@ -46,20 +27,28 @@ package final class SMTPClientHandler: ChannelInboundHandler, SweptSession {
 
     /// Makes a handler for a connection to a server; `name` is for EHLO. It does not keep `delegate` alive.
     package init(
-        name: String, limits: ReplyLimits = ReplyLimits(), sweep: SessionSweep, delegate: any SMTPClientDelegate
+        name: String, policy: EnvelopePolicy = EnvelopePolicy(), limits: ReplyLimits = ReplyLimits(),
+        timeouts: SMTPClientTimeouts = SMTPClientTimeouts(), sweep: SessionSweep, delegate: any SMTPClientDelegate
     ) {
         self.sweep = sweep
-        self.session = ClientSession(name: name)
+        self.session = ClientSession(name: name, policy: policy)
         self.parser = ReplyParser(limits: limits)
         self.limits = limits
+        self.timeouts = timeouts
         self.delegate = delegate
     }
 
     /// Whether a transaction can begin.
     package var isIdle: Bool { self.session.isIdle && self.context != nil }
 
-    /// Whether recipients can be added and a message be sent.
+    /// Whether recipients can be added and, where one was accepted, a message be sent.
     package var isOpen: Bool { self.session.isOpen && self.context != nil }
+
+    /// What the server said of itself; nothing before ``SMTPClientDelegate/clientReady()``.
+    package var capabilities: ServerCapabilities { self.session.capabilities }
+
+    /// The names by which the server introduced itself.
+    package var serverNames: [String] { self.session.serverNames }
 }
 
 // MARK: The channel
@@ -68,9 +57,13 @@ extension SMTPClientHandler {
     package func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
         self.isWritable = context.channel.isWritable
+        self.sweepToken = self.sweep.add(self)
+        self.renewDeadline()
     }
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        // What a server still says to somebody who has closed is nobody's.
+        guard self.context != nil else { return }
         var octets = self.unwrapInboundIn(data)
         if self.incoming.readableBytes == 0 {
             self.incoming = octets
@@ -84,19 +77,30 @@ extension SMTPClientHandler {
                 line.moveWriterIndex(to: line.writerIndex - 1)
             }
             do {
-                guard let reply = try self.parser.receive(line.readableBytesUInt8Span) else { continue }
-                self.perform(self.session.receive(reply))
+                let reply = try self.parser.receive(line.readableBytesUInt8Span)
+                self.isWithinReply = reply == nil
+                if let reply { self.perform(self.session.receive(reply)) }
             } catch {
                 return self.fail(.syntax(error))
             }
         }
-        if self.incoming.readableBytes > self.limits.lineLength { self.fail(.syntax(.lineTooLong)) }
+        // One octet more for a CR whose LF is to come.
+        if self.incoming.readableBytes > self.limits.lineLength + 1 { self.fail(.syntax(.lineTooLong)) }
+        // What was read is not kept for the sake of the half line behind it.
+        if self.incoming.readableBytes == 0 { self.incoming = ByteBuffer() } else { self.incoming.discardReadBytes() }
     }
 
     package func channelWritabilityChanged(context: ChannelHandlerContext) {
         self.isWritable = context.channel.isWritable
+        if self.session.awaited == .room { self.renewDeadline() }
         self.delegate?.clientWritabilityChanged(self.isWritable)
         context.fireChannelWritabilityChanged()
+    }
+
+    package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        // A server that says nothing more cannot answer (where half-closed connections are allowed at all).
+        if let event = event as? ChannelEvent, event == .inputClosed { self.fail(.closed) }
+        context.fireUserInboundEventTriggered(event)
     }
 
     package func channelInactive(context: ChannelHandlerContext) {
@@ -116,9 +120,9 @@ extension SMTPClientHandler {
         self.leaveSweep()
     }
 
-    /// The server has not answered QUIT.
+    /// The server owes something for too long.
     package func deadlineExpired() {
-        self.close()
+        self.fail(.timeout)
     }
 
     /// Whoever uses this session ends it.
@@ -127,6 +131,11 @@ extension SMTPClientHandler {
     private func leaveSweep() {
         if let token = self.sweepToken { self.sweep.remove(token) }
         self.sweepToken = nil
+    }
+
+    private func renewDeadline() {
+        let limit = self.timeouts.limit(self.session.awaited, isWritable: self.isWritable)
+        self.deadline = limit.map { .now() + $0 } ?? .distantFuture
     }
 
     private func fail(_ failure: SMTPClientFailure) {
@@ -144,19 +153,40 @@ extension SMTPClientHandler {
         self.closeHook = hook
     }
 
+    /// Begins a transaction with its first recipients; only when ``isIdle``. Each has an answer of its own, in order.
+    package func begin(_ mail: MailCommand, _ recipients: [RecipientCommand]) {
+        self.ask { $0.begin(mail, recipients) }
+    }
+
     /// Begins a transaction with its first recipient; only when ``isIdle``.
     package func begin(_ mail: MailCommand, _ recipient: RecipientCommand) {
-        self.ask { $0.begin(mail, recipient) }
+        self.begin(mail, [recipient])
+    }
+
+    /// Adds recipients; only when ``isOpen``. Each has an answer of its own, in order.
+    package func recipients(_ recipients: [RecipientCommand]) {
+        self.ask { $0.recipients(recipients) }
     }
 
     /// Adds a recipient; only when ``isOpen``.
     package func recipient(_ recipient: RecipientCommand) {
-        self.ask { $0.recipient(recipient) }
+        self.recipients([recipient])
     }
 
-    /// Asks to send the message; only when ``isOpen``.
+    /// Asks to send the message; only when ``isOpen`` and a recipient was accepted.
     package func data() {
         self.ask { $0.data() }
+    }
+
+    /// Asks for TLS; only when ``isIdle``, and where the server announced it. Then comes
+    /// ``SMTPClientDelegate/clientStartsTLS()``, or an answer that refuses.
+    package func startTLS() {
+        self.ask { $0.startTLS() }
+    }
+
+    /// The handshake is done; ``SMTPClientDelegate/clientReady()`` comes again.
+    package func tlsEstablished() {
+        self.ask { $0.tlsEstablished() }
     }
 
     /// Writes octets of the message, dots stuffed; they leave with ``flushMessage()``.
@@ -174,11 +204,13 @@ extension SMTPClientHandler {
         guard let context = self.context else { return }
         guard !self.isAnsweredUnasked else { return self.fail(.answeredUnasked) }
         self.session.messageSent()
+        self.renewDeadline()
         context.writeAndFlush(self.wrapOutboundOut(ByteBuffer(string: ".\r\n")), promise: nil)
     }
 
     /// Gives the open transaction up and keeps the session.
     package func abandon() {
+        guard self.context != nil else { return }
         self.session.abandon()
     }
 
@@ -189,8 +221,6 @@ extension SMTPClientHandler {
     package func quit() {
         guard self.context != nil, self.session.isIdle || self.session.isOpen else { return self.close() }
         self.delegate = nil
-        self.deadline = .now() + .seconds(5)
-        self.sweepToken = self.sweep.add(self)
         self.incoming.clear()
         self.perform(self.session.quit())
     }
@@ -206,28 +236,48 @@ extension SMTPClientHandler {
     }
 
     /// Whether something came behind the last reply: it cannot be the answer to what is asked next.
-    private var isAnsweredUnasked: Bool { self.incoming.readableBytes > 0 }
+    private var isAnsweredUnasked: Bool { self.incoming.readableBytes > 0 || self.isWithinReply }
 
     private func ask(_ question: (inout ClientSession) -> ClientSession.Action) {
+        guard self.context != nil else { return }
         guard !self.isAnsweredUnasked else { return self.fail(.answeredUnasked) }
         self.perform(question(&self.session))
     }
+}
 
+// MARK: Actions
+
+extension SMTPClientHandler {
+    /// The deadline is set before the delegate is called, who may ask for the next thing within the call.
     private func perform(_ action: ClientSession.Action) {
+        // Who answers QUIT again and again has no more time for it.
+        if action != .wait || self.session.awaited != .bye { self.renewDeadline() }
         switch action {
         case .wait:
             break
         case .send(let commands):
-            guard let context = self.context else { return }
-            var octets = context.channel.allocator.buffer(capacity: 128 * commands.count)
-            for command in commands { octets.writeString(command.line) }
-            context.writeAndFlush(self.wrapOutboundOut(octets), promise: nil)
+            self.send(commands)
         case .ready:
             self.delegate?.clientReady()
         case .answered(let question, let reply):
             self.delegate?.clientAnswered(question, reply)
+        case .answeredAndSend(let question, let reply, let command):
+            self.send([command])
+            self.delegate?.clientAnswered(question, reply)
+        case .refused(let reply, let recipients):
+            for _ in 0..<recipients { self.delegate?.clientAnswered(.recipient, reply) }
+        case .startTLS:
+            guard !self.isAnsweredUnasked else { return self.fail(.answeredUnasked) }
+            self.delegate?.clientStartsTLS()
         case .fail(let error):
             self.fail(.session(error))
         }
+    }
+
+    private func send(_ commands: [ClientCommand]) {
+        guard let context = self.context else { return }
+        var octets = context.channel.allocator.buffer(capacity: 128 * commands.count)
+        for command in commands { octets.writeString(command.line) }
+        context.writeAndFlush(self.wrapOutboundOut(octets), promise: nil)
     }
 }

@@ -68,13 +68,13 @@ private let recipient = RecipientCommand(.mailbox(Mailbox(localPart: "c", domain
         let path = ReversePath.mailbox(Mailbox(localPart: "jürgen", domain: "b.example"))
         var plain = MailCommand(path)
         var session = Situation.identified.session { $0.extensions.insert(.smtpUTF8) }
-        #expect(session.receive(.mail(plain)) == .reply(.needsSMTPUTF8))
+        #expect(session.receive(.mail(plain)) == .reply(.addressNotASCII))
         plain.usesSMTPUTF8 = true
         #expect(session.receive(.mail(plain)) == .beginTransaction(plain, .ok))
         let forward = RecipientCommand(.mailbox(Mailbox(localPart: "grün", domain: "d.example")))
         #expect(session.receive(.rcpt(forward)) == .resolveRecipient(forward))
         var without = Situation.begun.session()
-        #expect(without.receive(.rcpt(forward)) == .reply(.needsSMTPUTF8))
+        #expect(without.receive(.rcpt(forward)) == .reply(.addressNotASCII))
         var unannounced = Situation.identified.session()
         #expect(unannounced.receive(.mail(plain)) == .reply(.unknownParameter))
     }

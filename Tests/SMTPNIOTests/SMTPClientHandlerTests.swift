@@ -77,33 +77,6 @@ private final class Connection {
         #expect(connection.listener.failure == nil)
     }
 
-    @Test("Replies are read however they are cut, and with LF alone")
-    func cuts() throws {
-        let stream = Array("220-one\r\n220 two\n250-backend\r\n250-PIPELINING\n250 SIZE\r\n".utf8)
-        for cut in 0...stream.count {
-            let connection = try Connection()
-            _ = try connection.serverSays(String(decoding: stream[..<cut], as: UTF8.self))
-            _ = try connection.serverSays(String(decoding: stream[cut...], as: UTF8.self))
-            #expect(connection.listener.isReady, "cut at \(cut)")
-        }
-    }
-
-    @Test(
-        "A server that talks nonsense is closed, and its bounds are kept",
-        arguments: [
-            ("HTTP/1.1 400 Bad Request\r\n", SMTPClientFailure.syntax(.notAReply)),
-            ("220-a\r\n250 b\r\n", .syntax(.codesDiffer)),
-            (String(repeating: "x", count: 5000), .syntax(.lineTooLong)),
-            (String(repeating: "220-x\r\n", count: 200), .syntax(.tooManyLines)),
-            ("554 no\r\n", .session(ClientSessionError(code: .refusedSession, reply: SMTPReply(554, nil, "no")))),
-        ])
-    func nonsense(text: String, failure: SMTPClientFailure) throws {
-        let connection = try Connection()
-        _ = try connection.serverSays(text)
-        #expect(connection.listener.failure == failure)
-        #expect(!connection.channel.isActive)
-    }
-
     @Test("What a server said before it was asked is no answer")
     func unasked() throws {
         // The 250 behind the 354 must not be taken for the message's, which has not been sent.
@@ -114,7 +87,7 @@ private final class Connection {
                 switch question {
                 case .recipient: handler.data()
                 case .data: handler.endMessage()
-                case .message: break
+                case .message, .startTLS: break
                 }
             }
             _ = try connection.serverSays("220 hello\r\n")
@@ -155,6 +128,86 @@ private final class Connection {
         // The sweep looks every second; the deadline is on the real clock, so it is asked directly.
         connection.handler.deadlineExpired()
         #expect(!connection.channel.isActive)
+    }
+
+    @Test("The server has a time for each thing that it owes, and none for what it does not")
+    func deadlines() throws {
+        let connection = try Connection()
+        let handler = connection.handler
+        let timeouts = SMTPClientTimeouts()
+        let expect = { (limit: TimeAmount?) in
+            guard let limit else { return #expect(handler.deadline == .distantFuture) }
+            let left = handler.deadline - .now()
+            #expect(left <= limit && left > limit - .seconds(60))
+        }
+        expect(timeouts.greeting)
+        _ = try connection.serverSays("220 hello\r\n")
+        expect(timeouts.hello)
+        // A line of a reply is no reply.
+        let before = handler.deadline
+        _ = try connection.serverSays("250-backend\r\n")
+        #expect(handler.deadline == before)
+        _ = try connection.serverSays("250 STARTTLS\r\n")
+        expect(nil)
+        handler.begin(mail, path)
+        expect(timeouts.mail)
+        _ = try connection.serverSays("250 OK\r\n")
+        expect(timeouts.recipient)
+        _ = try connection.serverSays("250 OK\r\n")
+        expect(nil)
+        handler.data()
+        expect(timeouts.data)
+        _ = try connection.serverSays("354 go\r\n")
+        expect(nil)
+        connection.channel.isWritable = false
+        connection.channel.pipeline.fireChannelWritabilityChanged()
+        expect(timeouts.dataBlock)
+        connection.channel.isWritable = true
+        connection.channel.pipeline.fireChannelWritabilityChanged()
+        expect(nil)
+        handler.endMessage()
+        expect(timeouts.finalDot)
+        _ = try connection.serverSays("250 OK\r\n")
+        expect(nil)
+        handler.quit()
+        expect(timeouts.quit)
+        let quit = handler.deadline
+        _ = try connection.serverSays("250 what?\r\n")
+        #expect(handler.deadline == quit)
+    }
+
+    @Test("A server that owes an answer for too long is closed, and is a failure")
+    func silent() throws {
+        let connection = try Connection()
+        connection.handler.deadlineExpired()
+        #expect(connection.listener.failure == .timeout)
+        #expect(!connection.channel.isActive)
+    }
+
+    @Test("A server that has closed its side, or reset the connection, is a failure, once")
+    func halfClosed() throws {
+        let half = try Connection()
+        _ = try half.serverSays("220 hello\r\n")
+        half.channel.pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
+        #expect(half.listener.failure == .closed)
+        #expect(!half.channel.isActive)
+        let reset = try Connection()
+        _ = try reset.serverSays("220 hello\r\n")
+        reset.channel.pipeline.fireErrorCaught(IOError(errnoCode: 104, reason: "read"))
+        reset.channel.embeddedEventLoop.run()
+        #expect(reset.listener.failure == .closed)
+    }
+
+    @Test("A handler that was closed is in no sweep any more")
+    func swept() throws {
+        let channel = EmbeddedChannel()
+        let sweep = SessionSweep(eventLoop: channel.embeddedEventLoop)
+        let listener = Listener()
+        let handler = SMTPClientHandler(name: "relay.example", sweep: sweep, delegate: listener)
+        try channel.pipeline.syncOperations.addHandler(handler)
+        #expect(sweep.count == 1)
+        handler.close()
+        #expect(sweep.count == 0)
     }
 
     @Test("The hook for the end is called once, however the connection ends")

@@ -34,7 +34,7 @@ extension RelayTransaction.Failure {
         switch self {
         case .unreachable: .backendUnreachable
         case .timeout: .backendLost
-        case .session(.closed): .backendLost
+        case .session(.closed), .session(.timeout): .backendLost
         case .session(.syntax), .session(.answeredUnasked): .backendRefused
         case .session(.session(let error)):
             switch error.code {
