@@ -127,13 +127,13 @@ import Testing
 
     @Test("43: a chunk of 2^63 octets and more overflows nothing", arguments: [1 << 63, UInt64.max])
     func hugeChunk(size: UInt64) {
-        for limit in [0, 1000, .max] as [UInt64] {
+        for limit in [0, 1000, 1 << 63] as [UInt64] {
             var receiver = MessageReceiver(.chunks, form: .stuffed, policy: MessagePolicy(), sizeLimit: limit)
             receiver.beginChunk(size: 1, isLast: false)
             #expect(step(&receiver, "ab") == .pass(1))
             #expect(step(&receiver, "b") == .chunkEnd)
             receiver.beginChunk(size: size, isLast: true)
-            let isRefused = limit == 1000 || limit == .max && size == .max
+            let isRefused = limit > 0
             if isRefused {
                 #expect(step(&receiver, "") == .refused(.messageTooBig))
                 #expect(step(&receiver, "bcd") == .discard(3))

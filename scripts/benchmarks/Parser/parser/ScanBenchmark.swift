@@ -32,6 +32,7 @@ func benchmarkScan(rounds: Int, octets: Int) {
 /// The name, what the message begins with, and the line that it then repeats.
 private var kinds: [(String, [UInt8], [UInt8])] {
     func text(_ count: Int) -> [UInt8] { (0..<count).map { UInt8(ascii: "a") + UInt8($0 % 26) } }
+    func pairs(_ first: UInt8, _ second: UInt8) -> [UInt8] { (0..<70).map { $0 % 2 == 0 ? first : second } }
     let lineEnd: [UInt8] = [13, 10]
     return [
         ("mail-72", lineEnd, text(70) + lineEnd),
@@ -41,6 +42,11 @@ private var kinds: [(String, [UInt8], [UInt8])] {
         ("bare-lf-72", lineEnd, text(71) + [10]),
         ("short-2", lineEnd, text(2) + lineEnd),
         ("nul-16", lineEnd, text(15) + [0] + text(14) + lineEnd),
+        // What nobody sends but to keep us busy.
+        ("lf-alone", lineEnd, [10]),
+        ("cr-72", lineEnd, pairs(13, 97) + lineEnd),
+        ("nul-dot-72", lineEnd, pairs(0, 46) + lineEnd),
+        ("dot-alone", lineEnd, [46, 46, 13, 10]),
         // (No line is empty: the header never ends.)
         ("header-72", [], text(70) + lineEnd),
     ]
