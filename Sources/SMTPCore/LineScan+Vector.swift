@@ -17,6 +17,7 @@ enum LineScan {
     @inline(__always)
     static func regularRun(_ input: Span<UInt8>, from start: Int) -> Int {
         let octets = unsafe input.bytes
+        precondition(start >= 0)
         let last = input.count - 1
         var index = start
         // Four vectors to one test: mail is regular, and the test costs as much as a vector.

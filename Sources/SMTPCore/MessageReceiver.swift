@@ -49,8 +49,13 @@ public struct MessageReceiver: Sendable {
     private var framer: MessageFramer
     private var header: ReceivedFieldCounter
     private let framing: Framing
-    private let policy: MessagePolicy
+    private let refusesBareLineEnds: Bool
+    private let refusesNULs: Bool
+    private let receivedFieldLimit: UInt64
     private let sizeLimit: UInt64
+    /// Beyond it nothing helps but to close: twice the limit and a MiB. Who sends so much more than was announced to them
+    /// will not stop.
+    private let abortLimit: UInt64
     private var chunk: Chunk?
     /// Octets of chunks of a refused message, which the framer did not see.
     private var swallowed: UInt64 = 0
@@ -64,8 +69,12 @@ public struct MessageReceiver: Sendable {
     /// Makes a receiver for one message, which may have `sizeLimit` octets (RFC 1870); 0: no limit.
     public init(_ framing: Framing, form: MessageFramer.Form, policy: MessagePolicy, sizeLimit: UInt64) {
         self.framing = framing
-        self.policy = policy
-        self.sizeLimit = sizeLimit
+        self.refusesBareLineEnds = policy.bareLineEnds == .reject
+        self.refusesNULs = policy.nul == .reject
+        self.receivedFieldLimit = policy.receivedFields > 0 ? UInt64(policy.receivedFields) : .max
+        self.sizeLimit = sizeLimit > 0 ? sizeLimit : .max
+        let isBounded = sizeLimit > 0 && sizeLimit < UInt64(1) << 62
+        self.abortLimit = isBounded ? 2 * sizeLimit + (1 << 20) : .max
         self.framer = MessageFramer(
             form, source: framing == .data ? .data : .chunks, bareLineEnds: policy.bareLineEnds, nul: policy.nul,
             longestLine: policy.longestLine)
@@ -90,23 +99,12 @@ public struct MessageReceiver: Sendable {
         precondition(self.framing == .chunks && self.chunk == nil, "a chunk within a chunk")
         self.chunk = Chunk(remaining: size, isLast: isLast)
         let (total, overflows) = self.size.addingReportingOverflow(size)
-        if self.sizeLimit > 0, overflows || total > self.sizeLimit { self.refuse(.messageTooBig) }
+        if self.sizeLimit < .max, overflows || total > self.sizeLimit { self.refuse(.messageTooBig) }
     }
 
     /// Looks at the front of `input` and says what to do.
     public mutating func next(_ input: Span<UInt8>) -> Step {
-        if let refusal = self.refusal {
-            if !self.isRefusalTold {
-                self.isRefusalTold = true
-                return .refused(refusal)
-            }
-            if self.untold > 0 {
-                let count = self.untold
-                self.untold = 0
-                return .discard(count)
-            }
-        }
-        if self.isFarTooBig { return .abort(self.refusal ?? .messageTooBig) }
+        if self.refusal != nil, let step = self.nextOfRefusal() { return step }
         switch self.framing {
         case .data: return self.nextOfData(input)
         case .chunks: return self.nextOfChunk(input)
@@ -115,12 +113,19 @@ public struct MessageReceiver: Sendable {
 }
 
 extension MessageReceiver {
-    /// Beyond twice the limit and a MiB: who sends so much more than was announced to them will not stop.
-    private var isFarTooBig: Bool {
-        guard self.sizeLimit > 0 else { return false }
-        let (twice, overflows) = self.sizeLimit.multipliedReportingOverflow(by: 2)
-        let (bound, overflowsToo) = twice.addingReportingOverflow(1 << 20)
-        return !overflows && !overflowsToo && self.size > bound
+    /// What is still to be said of a message that is refused; nil when that was all.
+    private mutating func nextOfRefusal() -> Step? {
+        if !self.isRefusalTold, let refusal = self.refusal {
+            self.isRefusalTold = true
+            return .refused(refusal)
+        }
+        if self.untold > 0 {
+            let count = self.untold
+            self.untold = 0
+            return .discard(count)
+        }
+        if self.size > self.abortLimit { return .abort(self.refusal ?? .messageTooBig) }
+        return nil
     }
 
     private mutating func nextOfData(_ input: Span<UInt8>) -> Step {
@@ -174,7 +179,7 @@ extension MessageReceiver {
     /// No more octets than the limit allows, but one: so nothing over the limit is handed on, and of two reasons to refuse
     /// the one that came first is found first.
     private func room(for count: Int) -> Int {
-        guard self.sizeLimit > 0, self.refusal == nil else { return count }
+        guard self.refusal == nil else { return count }
         let room = self.sizeLimit > self.framer.size ? self.sizeLimit - self.framer.size : 1
         return room < UInt64(count) ? Int(room) : count
     }
@@ -213,15 +218,13 @@ extension MessageReceiver {
 
     /// Why the message may not pass as far as it has come; nil while it may.
     private var violation: SMTPReply? {
-        if self.policy.bareLineEnds == .reject, self.framer.bareLineFeeds + self.framer.bareCarriageReturns > 0 {
+        if self.refusesBareLineEnds, self.framer.bareLineFeeds + self.framer.bareCarriageReturns > 0 {
             return .bareLineEndInMessage
         }
-        if self.policy.nul == .reject, self.framer.nuls > 0 { return .nulInMessage }
-        if self.policy.receivedFields > 0, self.header.count > UInt64(self.policy.receivedFields) {
-            return .routingLoop
-        }
+        if self.refusesNULs, self.framer.nuls > 0 { return .nulInMessage }
+        if self.header.count > self.receivedFieldLimit { return .routingLoop }
         if self.framer.hasOverlongLine { return .messageLineTooLong }
-        if self.sizeLimit > 0, self.size > self.sizeLimit { return .messageTooBig }
+        if self.size > self.sizeLimit { return .messageTooBig }
         return nil
     }
 

@@ -2,7 +2,8 @@
 ///
 /// It reads the message in the form in which it goes on, in pieces of any size, and keeps no octets. A field's name
 /// begins a line, in any case, perhaps with white space before its colon (RFC 5322 section 4.5). The header ends with the
-/// first empty line; what follows costs nothing.
+/// first empty line; what follows costs nothing. Where bare line ends are passed on, LF alone is a line end here, too: in
+/// doubt a field is counted.
 public struct ReceivedFieldCounter: Sendable {
     private enum State: Equatable {
         case lineStart

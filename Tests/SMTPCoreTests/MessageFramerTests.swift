@@ -1,48 +1,6 @@
 import SMTPCore
 import Testing
 
-/// What a framer makes of octets that come in the pieces that `cuts` give.
-private struct Framed: Equatable {
-    var output: [UInt8] = []
-    /// How many octets were taken when the end was found; nil where it was not.
-    var end: Int?
-    var size: UInt64 = 0
-    var bareLineFeeds: UInt64 = 0
-    var bareCarriageReturns: UInt64 = 0
-}
-
-private func frame(_ input: [UInt8], _ form: MessageFramer.Form, cuts: [Int] = []) -> Framed {
-    var framer = MessageFramer(form)
-    var result = Framed()
-    var start = 0
-    pieces: for cut in cuts + [input.count] {
-        let piece = Array(input[start..<cut])
-        var offset = 0
-        while true {
-            switch framer.next(piece.span.extracting(offset..<piece.count)) {
-            case .pass(let count):
-                result.output += piece[offset..<offset + count]
-                offset += count
-            case .write(let replacement, let consumed):
-                result.output += Array(replacement.rawValue.utf8)
-                offset += consumed
-            case .hold:
-                offset += 1
-            case .end(let consumed):
-                result.end = start + offset + consumed
-                break pieces
-            case .needMore:
-                start = cut
-                continue pieces
-            }
-        }
-    }
-    result.size = framer.size
-    result.bareLineFeeds = framer.bareLineFeeds
-    result.bareCarriageReturns = framer.bareCarriageReturns
-    return result
-}
-
 @Suite struct MessageFramerTests {
     @Test(
         "Messages pass as they are, to their end",
@@ -66,53 +24,43 @@ private func frame(_ input: [UInt8], _ form: MessageFramer.Form, cuts: [Int] = [
         #expect(String(decoding: frame(octets, .content).output, as: UTF8.self) == content)
     }
 
-    /// Sequences that some server, somewhere, took for the end of a message; none of them is one.
-    static let falseEnds = [
-        "\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r", "\r.\r\n", "\r\n.\r", "\r.\n", "\n.\r", "\r\n\u{0}.\r\n",
-        "\r\n.\u{0}\r\n",
-        "\r\r\n.\r\n", "\r\r\n.\r\r\n", "\r\n.\r\r\n", "\r\n .\r\n", "\r\n. \r\n", "\n\n.\n\n", "\r\n.\u{0B}\r\n",
-        "\r\n..\r\n",
-    ]
-
-    @Test("A false end ends nothing, and no receiver could take what goes on for an end", arguments: falseEnds)
-    func falseEnd(sequence: String) {
-        let input = Array("one\(sequence)two\r\n.\r\n".utf8)
-        let whole = frame(input, .stuffed)
-        #expect(whole.end == input.count)
-        self.expectNoEnd(in: whole.output)
-        // …wherever the stream is cut.
-        for cut in 0...input.count { #expect(frame(input, .stuffed, cuts: [cut]) == whole) }
-        #expect(frame(input, .stuffed, cuts: Array(0...input.count)) == whole)
+    @Test(
+        "Chunks are stuffed, ended and normalised",
+        arguments: [
+            ("", "", ""), (".", "..\r\n", ".\r\n"), (".\r\n", "..\r\n", ".\r\n"), ("a", "a\r\n", "a\r\n"),
+            ("a\r", "a\r\n", "a\r\n"), ("a\r\n", "a\r\n", "a\r\n"), ("\r\n.\r\n", "\r\n..\r\n", "\r\n.\r\n"),
+            ("a\n.b", "a\r\n..b\r\n", "a\r\n.b\r\n"), ("a\rb", "a b\r\n", "a b\r\n"),
+            ("a\r\r\n..\r\n", "a \r\n...\r\n", "a \r\n..\r\n"),
+        ])
+    func chunks(input: String, stuffed: String, content: String) {
+        let octets = Array(input.utf8)
+        let result = frame(octets, .stuffed, .chunks)
+        #expect(String(decoding: result.output, as: UTF8.self) == stuffed)
+        #expect(result.size == UInt64(octets.count))
+        #expect(String(decoding: frame(octets, .content, .chunks).output, as: UTF8.self) == content)
     }
 
-    @Test("Two false ends in a row, and one at the very beginning, end nothing", arguments: falseEnds, falseEnds)
-    func falseEndPairs(first: String, second: String) {
-        for text in ["\(first)\(second)x\r\n.\r\n", "a\(first)\(second)x\r\n.\r\n"] {
-            let input = Array(text.utf8)
-            // `CR LF . CR` and a following `LF` make a true end between them: then what is behind it is a command.
-            let result = frame(input, .stuffed)
-            self.expectNoEnd(in: result.output)
-            if let end = result.end, end < input.count {
-                #expect(Array(input[end - 5..<end]) == Array("\r\n.\r\n".utf8) || end == 3)
-            }
-            #expect(frame(input, .stuffed, cuts: Array(0...input.count)) == result)
-        }
+    @Test(
+        "Bare CR and LF go on octet for octet where the receiver is strict",
+        arguments: [
+            ("a\nb\rc\r\r\n\n.\n\r.\r\r\n.\r\n", "a\nb\rc\r\r\n\n.\n\r.\r\r\n"),
+            ("a\r\n.\rb\r\n.\nc\r\n.\r\n", "a\r\n.\rb\r\n.\nc\r\n"), ("\r\r\n.\r\n", "\r\r\n"),
+            (".\r\r\n.\r\n", ".\r\r\n"), ("\0.\0\r\n.\0\r\n.\r\n", "\0.\0\r\n.\0\r\n"),
+        ])
+    func passing(input: String, output: String) {
+        let octets = Array(input.utf8)
+        let result = frame(octets, .stuffed, .data, .pass)
+        #expect(String(decoding: result.output, as: UTF8.self) == output)
+        #expect(result.end == octets.count)
+        #expect(frame(octets, .stuffed, .data, .pass, cuts: Array(0...octets.count)) == result)
     }
 
-    /// Neither CRLF.CRLF nor anything that a lenient receiver could take for it, and no bare CR or LF at all.
-    private func expectNoEnd(in output: [UInt8], sourceLocation: SourceLocation = #_sourceLocation) {
-        var previous: UInt8 = 0x0A
-        var line: [UInt8] = []
-        for (index, octet) in output.enumerated() {
-            if octet == 0x0A { #expect(previous == 0x0D, "a bare LF at \(index)", sourceLocation: sourceLocation) }
-            if previous == 0x0D { #expect(octet == 0x0A, "a bare CR before \(index)", sourceLocation: sourceLocation) }
-            previous = octet
-            line.append(octet)
-            if octet == 0x0A {
-                #expect(line != Array(".\r\n".utf8), "an end at \(index)", sourceLocation: sourceLocation)
-                line = []
-            }
-        }
+    @Test(
+        "A chunked message that a strict receiver gets as it is ends in CRLF, too", arguments: ["a\n", "a\r", "\n.\n"])
+    func passingChunks(input: String) {
+        let result = frame(Array(input.utf8), .stuffed, .chunks, .pass)
+        let end = input.hasSuffix("\r") ? "\n" : "\r\n"
+        #expect(String(decoding: result.output, as: UTF8.self) == input + end)
     }
 
     @Test(
@@ -125,54 +73,83 @@ private func frame(_ input: [UInt8], _ form: MessageFramer.Form, cuts: [Int] = [
             ("a\r\n..\nb\r\n.\r\n", "a\r\n..\r\nb\r\n", 1, 0),
         ])
     func normalised(input: String, output: String, lineFeeds: UInt64, carriageReturns: UInt64) {
-        let result = frame(Array(input.utf8), .stuffed)
-        #expect(String(decoding: result.output, as: UTF8.self) == output)
-        #expect(result.bareLineFeeds == lineFeeds)
-        #expect(result.bareCarriageReturns == carriageReturns)
+        for policy in [MessagePolicy.BareLineEnds.normalize, .reject] {
+            let result = frame(Array(input.utf8), .stuffed, .data, policy)
+            #expect(String(decoding: result.output, as: UTF8.self) == output)
+            #expect(result.bareLineFeeds == lineFeeds)
+            #expect(result.bareCarriageReturns == carriageReturns)
+        }
     }
 
-    @Test("What follows the end is not touched, and any cut gives the same")
-    func everyCut() {
-        let input = Array("Subject: x\r\n\r\n..dots\r\nand\nmore\r\n.\r\nNOOP\r\n".utf8)
-        let whole = frame(input, .stuffed)
-        #expect(whole.end == input.count - 6)
-        for first in 0...input.count {
-            for second in first...input.count {
-                #expect(frame(input, .stuffed, cuts: [first, second]) == whole)
+    @Test("A line is too long from one octet over the limit on, its CRLF counted and a stuffing dot not")
+    func lines() {
+        for (line, length) in [("aaaaaaa", 9), ("..aaaaa", 8), ("\0aaaaaa", 9), ("", 2), ("aaa\raaa", 9), ("..", 3)] {
+            for end in ["\r\n", "\n"] {
+                let input = Array("a\r\n\(line)\(end)\r\n.\r\n".utf8)
+                for limit in 1...12 {
+                    let isTooLong = frame(input, .stuffed, longestLine: limit).hasOverlongLine
+                    #expect(isTooLong == (limit < max(length, 3)), "\(line.utf8.count) under \(limit)")
+                    let cut = frame(input, .stuffed, longestLine: limit, cuts: Array(0...input.count))
+                    #expect(cut.hasOverlongLine == isTooLong)
+                }
             }
         }
+        let long = [UInt8](repeating: 0x61, count: 5000) + [13, 10, 46, 13, 10]
+        #expect(!frame(long, .stuffed, longestLine: 5002).hasOverlongLine)
+        #expect(frame(long, .stuffed, longestLine: 5001).hasOverlongLine)
+        #expect(frame(long + long, .stuffed, longestLine: 998).output == Array(long.dropLast(3)))
     }
 
-    @Test("Random octets: the output has no end, and unstuffed it is the content")
-    func random() {
-        var generator = SplitMix(state: 7)
-        let alphabet: [UInt8] = [0x0D, 0x0A, 0x2E, 0x61, 0x0D, 0x0A]
-        for _ in 0..<20_000 {
-            let count = Int(generator.next() % 24)
-            let input = (0..<count).map { _ in alphabet[Int(generator.next() % UInt64(alphabet.count))] }
-            let whole = frame(input, .stuffed)
-            self.expectNoEnd(in: whole.output)
-            let cut = count == 0 ? 0 : Int(generator.next() % UInt64(count))
-            #expect(frame(input, .stuffed, cuts: [cut]) == whole)
-            let content = frame(input, .content)
-            #expect(unstuffed(whole.output) == content.output)
-            #expect(content.end == whole.end && content.size == whole.size)
-            if whole.end != nil { #expect(whole.size == UInt64(content.output.count)) }
+    @Test("Random octets: the output is what the model says, however they come", arguments: 0..<16)
+    func random(seed: UInt64) {
+        var generator = SplitMix(state: seed)
+        var failures: [String] = []
+        for _ in 0..<400 {
+            let input = randomMessage(&generator)
+            for source in [MessageFramer.Source.data, .chunks] {
+                for policy in MessagePolicy.BareLineEnds.allCases {
+                    let octets = source == .data ? input + Array("\r\n.\r\n".utf8) : input
+                    let failure = mismatch(octets, source, policy, &generator)
+                    if let failure { failures.append("\(failure): \(policy) \(source) \(octets)") }
+                }
+            }
         }
+        #expect(failures.isEmpty, "\(failures.count): \(failures.first ?? "")")
     }
 }
 
-/// What a strict receiver makes of a stuffed message.
-private func unstuffed(_ octets: [UInt8]) -> [UInt8] {
-    var result: [UInt8] = []
-    var isLineStart = true
-    for octet in octets {
-        if isLineStart, octet == 0x2E {
-            isLineStart = false
-            continue
+/// Long stretches of ordinary lines, and among them everything that is not ordinary.
+private func randomMessage(_ generator: inout SplitMix) -> [UInt8] {
+    let special: [UInt8] = [0x0D, 0x0A, 0x2E, 0x61, 0x0D, 0x0A, 0x00]
+    var input: [UInt8] = []
+    for _ in 0..<generator.next() % 6 {
+        switch generator.next() % 3 {
+        case 0: input += [UInt8](repeating: 0x62, count: Int(generator.next() % 90))
+        case 1: for _ in 0..<generator.next() % 5 { input += Array("regular lines\r\n".utf8) }
+        default: for _ in 0..<generator.next() % 12 { input.append(special[Int(generator.next() % 7)]) }
         }
-        isLineStart = octet == 0x0A
-        result.append(octet)
     }
-    return result
+    return input
+}
+
+/// What the framer does with `octets` that the model does not say, whole, byte by byte and cut at random.
+private func mismatch(
+    _ octets: [UInt8], _ source: MessageFramer.Source, _ policy: MessagePolicy.BareLineEnds,
+    _ generator: inout SplitMix
+) -> String? {
+    let model = MessageModel(octets, source, policy)
+    let whole = frame(octets, .stuffed, source, policy)
+    let cut = Int(generator.next() % UInt64(octets.count + 1))
+    if frame(octets, .stuffed, source, policy, cuts: Array(0...octets.count)) != whole { return "byte by byte" }
+    if frame(octets, .stuffed, source, policy, cuts: [cut]) != whole { return "cut at \(cut)" }
+    let counted = (whole.end, whole.bareLineFeeds, whole.bareCarriageReturns)
+    if counted != (model.end, model.bareLineFeeds, model.bareCarriageReturns) || whole.nuls != model.nuls {
+        return "counters"
+    }
+    if whole.size != UInt64(source == .data ? model.content.count : octets.count) { return "size" }
+    guard let read = readStrictly(whole.output + [0x2E, 0x0D, 0x0A]), read.rest == 0 else { return "another end" }
+    if read.message != model.guarded { return "another message" }
+    if policy != .pass, holdsLoneDot(whole.output) { return "an end for a lenient receiver" }
+    if frame(octets, .content, source, policy, cuts: [cut]).output != model.content { return "another content" }
+    return nil
 }
