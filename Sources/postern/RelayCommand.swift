@@ -66,12 +66,14 @@ struct RelayCommand: AsyncParsableCommand {
         let reload = ReloadService(
             state: state, path: self.config, hostName: hostName, logger: logger,
             requests: await UnixSignalsSequence(trapping: .sighup))
+        let probes = ProbeService(state: state, eventLoop: group.next(), logger: logger)
         let keeper = LeaseService(lease, group: group, logger: logger)
         // The last of them is shut down first; the lease is watched until the relay has drained.
         var services = [ServiceGroupConfiguration.ServiceConfiguration]()
         if let keeper { services.append(.init(service: keeper)) }
         services.append(.init(service: relay, successTerminationBehavior: .gracefullyShutdownGroup))
         services.append(.init(service: reload))
+        services.append(.init(service: probes))
         try await ServiceGroup(
             configuration: .init(
                 services: services, gracefulShutdownSignals: [.sigterm, .sigquit, .sigint], logger: .quiet)

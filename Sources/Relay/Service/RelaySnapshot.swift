@@ -10,8 +10,9 @@ package final class RelaySnapshot: Sendable {
     /// The name in the greeting and in EHLO, to clients and to backends.
     package let serverName: String
     let routes: RouteTable
+    /// Every backend of every group, each once.
+    let backends: Set<BackendAddress>
     let session: ServerSessionConfiguration
-    let extendedReply: SMTPReply
     let serverTimeouts: SMTPServerTimeouts
     private let balancers: Mutex<[String: Balancer]>
 
@@ -20,13 +21,13 @@ package final class RelaySnapshot: Sendable {
         self.configuration = configuration
         self.serverName = configuration.serverName ?? hostName
         self.routes = configuration.routeTable
+        self.backends = Set(configuration.allBackends)
         var session = ServerSessionConfiguration(serverName: self.serverName)
         session.messageSize = UInt64(configuration.limits.messageSize)
         session.recipients = configuration.limits.recipients
         session.transactions = configuration.limits.transactions == 0 ? .max : configuration.limits.transactions
         session.errors = configuration.limits.errors
         self.session = session
-        self.extendedReply = session.extendedReply
         var timeouts = SMTPServerTimeouts()
         timeouts.command = configuration.timeouts.command
         timeouts.dataBlock = configuration.timeouts.dataBlock
@@ -46,25 +47,5 @@ package final class RelaySnapshot: Sendable {
     /// A connection to a backend that ``nextBackend(of:excluding:)`` chose has ended, or was not made.
     func backendEnded(_ index: Int, of group: BackendGroup) {
         self.balancers.withLock { $0[group.name]?.ended(index) }
-    }
-}
-
-/// What all parts of a running relay share.
-package final class RelayState: Sendable {
-    private let current: Mutex<RelaySnapshot>
-    /// The clients that are connected.
-    let connections = Atomic<Int>(0)
-
-    /// Makes the state of a relay.
-    package init(_ snapshot: RelaySnapshot) {
-        self.current = Mutex(snapshot)
-    }
-
-    /// What holds now; a transaction keeps the one that it began with.
-    package var snapshot: RelaySnapshot { self.current.withLock { $0 } }
-
-    /// Replaces what holds: for the transactions that begin from now on.
-    package func replace(_ snapshot: RelaySnapshot) {
-        self.current.withLock { $0 = snapshot }
     }
 }

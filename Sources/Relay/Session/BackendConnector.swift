@@ -15,6 +15,8 @@ struct BackendConnector {
         let handler: SMTPClientHandler
         /// The backend, for the log.
         let address: String
+        /// The backend of a group; nil for a server that a lookup named.
+        let backend: BackendAddress?
     }
 
     let context: LoopContext
@@ -34,7 +36,8 @@ struct BackendConnector {
             let handler = self.makeHandler(delegate)
             self.attempt(.socketAddress(address), handler) { error in
                 if let error { self.report(error, address.hostAndPort) }
-                completion(error == nil ? Connection(handler: handler, address: address.hostAndPort) : nil)
+                completion(
+                    error == nil ? Connection(handler: handler, address: address.hostAndPort, backend: nil) : nil)
             }
         }
     }
@@ -50,7 +53,7 @@ struct BackendConnector {
         handler.onClose { [snapshot] in snapshot.backendEnded(index, of: group) }
         self.attempt(.backend(backend), handler) { error in
             guard let error else {
-                return completion(Connection(handler: handler, address: backend.description))
+                return completion(Connection(handler: handler, address: backend.description, backend: backend))
             }
             self.report(error, backend.description)
             self.snapshot.backendEnded(index, of: group)
@@ -75,9 +78,7 @@ struct BackendConnector {
         let connected: EventLoopFuture<any Channel> =
             switch target {
             case .socketAddress(let address): bootstrap.connect(to: address)
-            case .backend(.ip(let address, let port)): self.connect(bootstrap, address, port)
-            case .backend(.host(let name, let port)): bootstrap.connect(host: name, port: Int(port))
-            case .backend(.unix(let path)): bootstrap.connect(unixDomainSocketPath: path)
+            case .backend(let backend): bootstrap.connect(to: backend, on: self.context.eventLoop)
             }
         connected.assumeIsolated().whenComplete { result in
             switch result {
@@ -94,17 +95,6 @@ struct BackendConnector {
                 }
             case .failure(let error): completion(error)
             }
-        }
-    }
-
-    /// An address needs no resolver, which would cost a turn on another thread.
-    private func connect(
-        _ bootstrap: ClientBootstrap, _ address: IPAddress, _ port: UInt16
-    ) -> EventLoopFuture<any Channel> {
-        do {
-            return bootstrap.connect(to: try SocketAddress(ipAddress: address.description, port: Int(port)))
-        } catch {
-            return self.context.eventLoop.makeFailedFuture(error)
         }
     }
 

@@ -135,6 +135,12 @@ extension RelaySession {
 
 extension RelaySession {
     func clientReady() {
+        if let connection = self.connection, let backend = connection.backend {
+            let capabilities = connection.handler.capabilities
+            if self.context.state.learn(capabilities, of: backend) {
+                self.context.logger.learnt(capabilities, of: backend)
+            }
+        }
         self.perform(self.transaction.connected())
     }
 

@@ -1,0 +1,103 @@
+import NIOCore
+import NIOPosix
+import Routing
+import SMTPCore
+import SMTPNIO
+
+/// Probes that were begun together, on one event loop; confined to it.
+final class ProbeRound {
+    private let name: String
+    private let timeout: TimeAmount
+    private let eventLoop: any EventLoop
+    private let sweep: SessionSweep
+    private var probes: [ObjectIdentifier: Probe] = [:]
+    private var isCancelled = false
+
+    /// `name` is what to say in EHLO, `timeout` the time for a probe as a whole.
+    init(name: String, timeout: TimeAmount, eventLoop: any EventLoop) {
+        self.name = name
+        self.timeout = timeout
+        self.eventLoop = eventLoop
+        self.sweep = SessionSweep(eventLoop: eventLoop)
+    }
+
+    /// Asks a backend what it has.
+    func ask(_ backend: BackendAddress) -> EventLoopFuture<ServerCapabilities> {
+        let probe = Probe(name: self.name, sweep: self.sweep, promise: self.eventLoop.makePromise())
+        self.probes[ObjectIdentifier(probe)] = probe
+        let limit = self.eventLoop.assumeIsolated().scheduleTask(in: self.timeout) { probe.cancel() }
+        probe.answer.assumeIsolated().whenComplete { _ in
+            limit.cancel()
+            self.probes[ObjectIdentifier(probe)] = nil
+        }
+        guard !self.isCancelled else {
+            probe.cancel()
+            return probe.answer
+        }
+        ClientBootstrap(group: self.eventLoop).connectTimeout(self.timeout).connect(to: backend, on: self.eventLoop)
+            .assumeIsolated().whenComplete { probe.connected($0) }
+        return probe.answer
+    }
+
+    /// Ends every probe, and those that are asked for from now on.
+    func cancel() {
+        self.isCancelled = true
+        for probe in self.probes.values { probe.cancel() }
+    }
+}
+
+/// One question to a backend: what it says of itself. It greets, is told EHLO, then QUIT; no envelope is named.
+private final class Probe: SMTPClientDelegate {
+    private let promise: EventLoopPromise<ServerCapabilities>
+    /// Nil once there is an answer.
+    private var handler: SMTPClientHandler?
+
+    init(name: String, sweep: SessionSweep, promise: EventLoopPromise<ServerCapabilities>) {
+        self.promise = promise
+        self.handler = SMTPClientHandler(name: name, sweep: sweep, delegate: self)
+    }
+
+    var answer: EventLoopFuture<ServerCapabilities> { self.promise.futureResult }
+
+    /// The time is over.
+    func cancel() {
+        self.end(.failure(SMTPClientFailure.timeout))
+    }
+
+    func connected(_ result: Result<any Channel, any Error>) {
+        switch (result, self.handler) {
+        case (.success(let channel), let handler?):
+            do {
+                try channel.pipeline.syncOperations.addHandler(handler)
+            } catch {
+                channel.close(promise: nil)
+                self.end(.failure(error))
+            }
+        case (.success(let channel), nil):
+            channel.close(promise: nil)
+        case (.failure(let error), _):
+            self.end(.failure(error))
+        }
+    }
+
+    func clientReady() {
+        guard let handler = self.handler else { return }
+        self.end(.success(handler.capabilities))
+    }
+
+    func clientFailed(_ failure: SMTPClientFailure) {
+        self.end(.failure(failure))
+    }
+
+    // No envelope is named, and no message sent.
+    func clientAnswered(_ question: ClientSession.Question, _ reply: SMTPReply) {}
+    func clientWritabilityChanged(_ isWritable: Bool) {}
+
+    private func end(_ result: Result<ServerCapabilities, any Error>) {
+        guard let handler = self.handler else { return }
+        self.handler = nil
+        // Takes leave where the session is ready for that, and closes where it is not.
+        handler.quit()
+        self.promise.completeWith(result)
+    }
+}

@@ -1,0 +1,73 @@
+package import Routing
+package import SMTPCore
+import Synchronization
+
+/// What all parts of a running relay share: what holds, and what is known of the backends.
+package final class RelayState: Sendable {
+    private struct Current {
+        var snapshot: RelaySnapshot
+        var knowledge = BackendKnowledge()
+        /// The replies to EHLO that follow from both, by what a listener has configured; made as they are asked for.
+        var extendedReplies: [ServerExtensions?: SMTPReply] = [:]
+        var reloadHook: (@Sendable () -> Void)?
+    }
+
+    private let current: Mutex<Current>
+    /// The clients that are connected.
+    let connections = Atomic<Int>(0)
+
+    /// Makes the state of a relay.
+    package init(_ snapshot: RelaySnapshot) {
+        self.current = Mutex(Current(snapshot: snapshot))
+    }
+
+    /// What holds now; a transaction keeps the one that it began with.
+    package var snapshot: RelaySnapshot { self.current.withLock { $0.snapshot } }
+
+    /// Replaces what holds: for the transactions that begin from now on. What is known of backends that are still there
+    /// stays known.
+    package func replace(_ snapshot: RelaySnapshot) {
+        let hook = self.current.withLock { current in
+            current.snapshot = snapshot
+            current.knowledge.keep(snapshot.backends)
+            current.extendedReplies = [:]
+            return current.reloadHook
+        }
+        hook?()
+    }
+
+    /// Has `hook` called after each ``replace(_:)``; there is one hook.
+    func onReplace(_ hook: @escaping @Sendable () -> Void) {
+        self.current.withLock { $0.reloadHook = hook }
+    }
+
+    /// What holds for a client that connects now, and the reply to its EHLO, which a session keeps: a client that says
+    /// EHLO twice is told the same.
+    ///
+    /// - Parameter configured: what the listener is to announce; nil for what follows from the backends.
+    package func forNewSession(announcing configured: ServerExtensions? = nil) -> (RelaySnapshot, SMTPReply) {
+        self.current.withLock { current in
+            if let reply = current.extendedReplies[configured] { return (current.snapshot, reply) }
+            let reply = current.snapshot.configuration.announcement(
+                serverName: current.snapshot.serverName, knowledge: current.knowledge, configured: configured
+            ).reply
+            current.extendedReplies[configured] = reply
+            return (current.snapshot, reply)
+        }
+    }
+
+    /// Keeps what a backend said of itself; returns whether that is news. A backend of no group is passed over: a lookup
+    /// may name any number of them.
+    package func learn(_ capabilities: ServerCapabilities, of backend: BackendAddress) -> Bool {
+        self.current.withLock { current in
+            guard current.snapshot.backends.contains(backend), current.knowledge.learn(capabilities, of: backend) else {
+                return false
+            }
+            current.extendedReplies = [:]
+            return true
+        }
+    }
+
+    /// What is known of the backends now.
+    package var knowledge: BackendKnowledge { self.current.withLock { $0.knowledge } }
+}

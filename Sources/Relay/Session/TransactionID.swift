@@ -1,0 +1,46 @@
+import Synchronization
+
+/// A transaction's name in the log and in its Received field: 12 letters and digits, in the order of time.
+///
+///     1jq8x4v0k3m2
+///     -------           the second, in base 32
+///            -----      a counter that began anywhere
+///
+/// No two of a process are the same, short of 33 million in a second; two processes, one after the other or side by
+/// side, share one only where they are at the same count in the same second.
+package struct TransactionID: Hashable, Sendable, CustomStringConvertible {
+    /// The letters that are not taken for a digit, in lower case; in the order of ASCII, so that names sort by time.
+    private static let digits = Array("0123456789abcdefghjkmnpqrstvwxyz".utf8)
+    private static let timeDigits = 7
+    private static let countDigits = 5
+
+    package let description: String
+
+    /// Makes a name of a moment, in seconds since 1970, and a count.
+    package init(unixTime: Int64, count: UInt64) {
+        let time = UInt64(truncatingIfNeeded: max(unixTime, 0))
+        self.description = String(
+            decoding: Self.encoded(time, Self.timeDigits) + Self.encoded(count, Self.countDigits), as: UTF8.self)
+    }
+
+    /// The lowest five bits for each digit.
+    private static func encoded(_ number: UInt64, _ count: Int) -> [UInt8] {
+        (0..<count).reversed().map { Self.digits[Int(number >> (5 * UInt64($0)) & 31)] }
+    }
+}
+
+/// Names the transactions of a process.
+package final class TransactionIDs: Sendable {
+    private let count: Atomic<UInt64>
+
+    /// Begins to count at `start`; anywhere, where it is not given.
+    package init(start: UInt64 = .random(in: .min ... .max)) {
+        self.count = Atomic(start)
+    }
+
+    /// The next name; `unixTime` is now, in seconds since 1970.
+    package func next(unixTime: Int64) -> TransactionID {
+        let count = self.count.wrappingAdd(1, ordering: .relaxed).oldValue
+        return TransactionID(unixTime: unixTime, count: count)
+    }
+}

@@ -1,0 +1,40 @@
+package import SMTPCore
+
+/// What is known of backends: what each said of itself when it was last asked, by a probe or by a session in passing.
+///
+/// A backend that dies is not forgotten: an extension that it had it will have again, and what we announce to clients
+/// does not change for its sake.
+package struct BackendKnowledge: Equatable, Sendable {
+    private var learnt: [BackendAddress: ServerCapabilities] = [:]
+
+    /// Knows nothing.
+    package init() {}
+
+    /// What the backend last said of itself; nil where it has never been asked.
+    package func capabilities(of backend: BackendAddress) -> ServerCapabilities? { self.learnt[backend] }
+
+    /// Keeps what a backend said of itself; returns whether its extensions are others than before.
+    ///
+    /// STARTTLS and AUTH do not count: a backend announces them before a handshake, or behind it, and a probe in clear
+    /// and a session under TLS would take turns.
+    @discardableResult
+    package mutating func learn(_ capabilities: ServerCapabilities, of backend: BackendAddress) -> Bool {
+        let earlier = self.learnt.updateValue(capabilities, forKey: backend)
+        let changing: ServerExtensions = [.startTLS, .auth]
+        return earlier?.extensions.subtracting(changing) != capabilities.extensions.subtracting(changing)
+    }
+
+    /// Forgets every backend but these: a configuration has others now.
+    package mutating func keep(_ backends: Set<BackendAddress>) {
+        self.learnt = self.learnt.filter { backends.contains($0.key) }
+    }
+
+    /// The extensions among `candidates` that every one of these backends is known to have; none where there is no
+    /// backend.
+    package func shared(by backends: some Collection<BackendAddress>, of candidates: ServerExtensions)
+        -> ServerExtensions
+    {
+        guard !backends.isEmpty else { return [] }
+        return backends.reduce(candidates) { $0.intersection(self.learnt[$1]?.extensions ?? []) }
+    }
+}
