@@ -43,9 +43,10 @@ struct RelayCommand: AsyncParsableCommand {
         let hostName = ProcessInfo.processInfo.hostName
         let state = RelayState(RelaySnapshot(configuration, hostName: hostName))
         let group = MultiThreadedEventLoopGroup(numberOfThreads: EventLoops.count)
-        let relay = RelayService(state: state, group: group, logger: logger) { bootstrap in
+        let relay = RelayService(state: state, group: group, logger: logger) { makeBootstrap in
             var bound: [RelayService.BoundListener] = []
-            for listener in configuration.listeners {
+            for (index, listener) in configuration.listeners.enumerated() {
+                let bootstrap = makeBootstrap(index)
                 switch listener {
                 case .socket(let name):
                     while let listener = try listeners.withLock({ try $0.take(name) }) {

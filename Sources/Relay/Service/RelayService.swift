@@ -10,7 +10,9 @@ import Synchronization
 /// The relay as a service: it listens, and at shutdown lets its sessions end.
 package struct RelayService: Service {
     /// Where clients connect, each already bound; the service closes them.
-    package typealias Bind = @Sendable (ServerBootstrap) async throws -> [BoundListener]
+    ///
+    /// It is given what makes the bootstrap of a listener, by its place among the configuration's listeners.
+    package typealias Bind = @Sendable (@Sendable (Int) -> ServerBootstrap) async throws -> [BoundListener]
 
     /// A listener that accepts.
     package struct BoundListener: Sendable {
@@ -36,7 +38,7 @@ package struct RelayService: Service {
     ///   - state: what holds; may be replaced while the service runs.
     ///   - group: the event loops; the caller shuts them down after ``run()``.
     ///   - drainLimit: how long sessions may go on after shutdown began.
-    ///   - bind: binds every listener through the bootstrap that it is given.
+    ///   - bind: binds every listener through its bootstrap.
     package init(
         state: RelayState, group: MultiThreadedEventLoopGroup, logger: Logger, drainLimit: Duration = .seconds(30),
         bind: @escaping Bind
@@ -51,7 +53,7 @@ package struct RelayService: Service {
     /// Serves until shutdown begins, then drains: no new client, a 421 to who is idle, the end to who is in a transaction.
     package func run() async throws {
         let loops = try await LoopContexts(self.group, state: self.state, logger: self.logger)
-        let listeners = try await self.bind(self.bootstrap(loops))
+        let listeners = try await self.bind { self.bootstrap(loops, listener: $0) }
         for listener in listeners {
             let address = listener.channel.localAddress?.hostAndPort ?? "?"
             self.logger.notice("ready listener=\(address) source=\(listener.source)")
@@ -71,7 +73,7 @@ package struct RelayService: Service {
 
     private var connections: Int { self.state.connections.load(ordering: .relaxed) }
 
-    private func bootstrap(_ loops: LoopContexts) -> ServerBootstrap {
+    private func bootstrap(_ loops: LoopContexts, listener: Int) -> ServerBootstrap {
         let state = self.state
         return ServerBootstrap(group: self.group)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
@@ -80,13 +82,13 @@ package struct RelayService: Service {
             )
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let (snapshot, extendedReply) = state.forNewSession()
+                    let terms = state.forNewSession(at: listener)
                     let count = state.connections.add(1, ordering: .relaxed).newValue
                     channel.closeFuture.whenComplete { _ in state.connections.subtract(1, ordering: .relaxed) }
-                    guard count <= snapshot.configuration.limits.connections else {
+                    guard count <= terms.snapshot.configuration.limits.connections else {
                         return try channel.pipeline.syncOperations.addHandler(RefusalHandler(.tooManyConnections))
                     }
-                    try loops.serve(channel, snapshot, extendedReply)
+                    try loops.serve(channel, terms)
                 }
             }
     }
@@ -107,14 +109,14 @@ private struct LoopContexts: Sendable {
     }
 
     /// Gives a channel that has just been accepted its session.
-    func serve(_ channel: any Channel, _ snapshot: RelaySnapshot, _ extendedReply: SMTPReply) throws {
+    func serve(_ channel: any Channel, _ terms: SessionTerms) throws {
         guard let context = self.contexts[ObjectIdentifier(channel.eventLoop)]?.value else {
             preconditionFailure("a channel on a loop of another group")
         }
         let client = try channel.remoteAddress.orUnknown()
         let session = RelaySession(context: context, client: client, local: channel.localAddress)
         let handler = SMTPServerHandler(
-            configuration: snapshot.session, extendedReply: extendedReply, timeouts: snapshot.serverTimeouts,
+            configuration: terms.session, extendedReply: terms.extendedReply, timeouts: terms.snapshot.serverTimeouts,
             form: .stuffed, sweep: context.sweep, delegate: session)
         session.start(handler)
         try channel.pipeline.syncOperations.addHandler(handler)

@@ -12,7 +12,6 @@ package final class RelaySnapshot: Sendable {
     let routes: RouteTable
     /// Every backend of every group, each once.
     let backends: Set<BackendAddress>
-    let session: ServerSessionConfiguration
     let serverTimeouts: SMTPServerTimeouts
     private let balancers: Mutex<[String: Balancer]>
 
@@ -22,12 +21,6 @@ package final class RelaySnapshot: Sendable {
         self.serverName = configuration.serverName ?? hostName
         self.routes = configuration.routeTable
         self.backends = Set(configuration.allBackends)
-        var session = ServerSessionConfiguration(serverName: self.serverName)
-        session.messageSize = UInt64(configuration.limits.messageSize)
-        session.recipients = configuration.limits.recipients
-        session.transactions = configuration.limits.transactions == 0 ? .max : configuration.limits.transactions
-        session.errors = configuration.limits.errors
-        self.session = session
         var timeouts = SMTPServerTimeouts()
         timeouts.command = configuration.timeouts.command
         timeouts.dataBlock = configuration.timeouts.dataBlock

@@ -7,8 +7,8 @@ package final class RelayState: Sendable {
     private struct Current {
         var snapshot: RelaySnapshot
         var knowledge = BackendKnowledge()
-        /// The replies to EHLO that follow from both, by what a listener has configured; made as they are asked for.
-        var extendedReplies: [ServerExtensions?: SMTPReply] = [:]
+        /// How the clients of each listener are met, which follows from both; made as it is asked for.
+        var terms: [Int: SessionTerms] = [:]
         var reloadHook: (@Sendable () -> Void)?
     }
 
@@ -30,7 +30,7 @@ package final class RelayState: Sendable {
         let hook = self.current.withLock { current in
             current.snapshot = snapshot
             current.knowledge.keep(snapshot.backends)
-            current.extendedReplies = [:]
+            current.terms = [:]
             return current.reloadHook
         }
         hook?()
@@ -41,18 +41,15 @@ package final class RelayState: Sendable {
         self.current.withLock { $0.reloadHook = hook }
     }
 
-    /// What holds for a client that connects now, and the reply to its EHLO, which a session keeps: a client that says
-    /// EHLO twice is told the same.
+    /// What holds for a client that connects now, which its session keeps: a client that says EHLO twice is told the same.
     ///
-    /// - Parameter configured: what the listener is to announce; nil for what follows from the backends.
-    package func forNewSession(announcing configured: ServerExtensions? = nil) -> (RelaySnapshot, SMTPReply) {
+    /// - Parameter listener: where it connects, by the place among the configuration's listeners.
+    package func forNewSession(at listener: Int) -> SessionTerms {
         self.current.withLock { current in
-            if let reply = current.extendedReplies[configured] { return (current.snapshot, reply) }
-            let reply = current.snapshot.configuration.announcement(
-                serverName: current.snapshot.serverName, knowledge: current.knowledge, configured: configured
-            ).reply
-            current.extendedReplies[configured] = reply
-            return (current.snapshot, reply)
+            if let terms = current.terms[listener] { return terms }
+            let terms = SessionTerms(current.snapshot, current.knowledge, listener: listener)
+            current.terms[listener] = terms
+            return terms
         }
     }
 
@@ -63,7 +60,7 @@ package final class RelayState: Sendable {
             guard current.snapshot.backends.contains(backend), current.knowledge.learn(capabilities, of: backend) else {
                 return false
             }
-            current.extendedReplies = [:]
+            current.terms = [:]
             return true
         }
     }

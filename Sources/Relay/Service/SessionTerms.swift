@@ -1,0 +1,28 @@
+import Routing
+package import SMTPCore
+
+/// How a client is met at one listener.
+package struct SessionTerms: Sendable {
+    /// What holds for its recipients and messages.
+    let snapshot: RelaySnapshot
+    /// What its session allows and says.
+    package let session: ServerSessionConfiguration
+    /// The reply to its EHLO.
+    package let extendedReply: SMTPReply
+
+    /// What follows from a configuration and from what is known of the backends.
+    init(_ snapshot: RelaySnapshot, _ knowledge: BackendKnowledge, listener: Int) {
+        let configuration = snapshot.configuration
+        let limits = configuration.limits
+        var session = ServerSessionConfiguration(serverName: snapshot.serverName)
+        session.messageSize = UInt64(limits.messageSize)
+        session.recipients = limits.recipients
+        session.transactions = limits.transactions == 0 ? .max : limits.transactions
+        session.errors = limits.errors
+        session.hasOneDomain = configuration.mayLeadApart
+        session.extensions = configuration.extensions(knowledge: knowledge)
+        self.snapshot = snapshot
+        self.session = session
+        self.extendedReply = session.extendedReply
+    }
+}
