@@ -8,7 +8,7 @@ extension RelayConfiguration {
         lines += self.listeners.map { "listener: \($0)" }
         lines += self.groups.map { "group \($0.name): \(Self.text($0))" }
         lines += self.routes.map { route in
-            let group = route.group.name.contains("[") ? Self.text(route.group) : route.group.name
+            let group = route.group.map { $0.name.contains("[") ? Self.text($0) : $0.name } ?? "refused"
             return "route: \(route.recipients.map(\.description).joined(separator: " ")) -> \(group)"
         }
         if let postmaster = self.postmaster { lines.append("route: <Postmaster> -> \(postmaster.name)") }

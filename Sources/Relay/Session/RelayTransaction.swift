@@ -1,3 +1,4 @@
+import Routing
 package import SMTPCore
 package import SMTPNIO
 
@@ -320,7 +321,7 @@ extension ForwardPath {
     fileprivate var domain: String? {
         switch self {
         case .postmaster: nil
-        case .mailbox(let mailbox): mailbox.routingDomain
+        case .mailbox(let mailbox): DomainName.key(mailbox.domain)
         }
     }
 }
