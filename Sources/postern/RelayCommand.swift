@@ -46,7 +46,7 @@ struct RelayCommand: AsyncParsableCommand {
         let relay = RelayService(state: state, group: group, logger: logger) { bootstrap in
             var bound: [RelayService.BoundListener] = []
             for listener in configuration.listeners {
-                switch listener {
+                switch listener.place {
                 case .socket(let name):
                     while let listener = try listeners.withLock({ try $0.take(name) }) {
                         let source = "\(listener.source)"
@@ -93,7 +93,7 @@ struct RelayCommand: AsyncParsableCommand {
 
     private static func obtainListeners(_ configuration: RelayConfiguration) throws -> Listeners {
         let names = configuration.listeners.compactMap { listener in
-            if case .socket(let name) = listener { name } else { nil }
+            if case .socket(let name) = listener.place { name } else { nil }
         }
         guard !names.isEmpty else { return Listeners() }
         do {
