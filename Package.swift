@@ -86,7 +86,8 @@ let package = Package(
             name: "AuthHTTP",
             dependencies: ["SMTPCore", relayOnly("NIOHTTP1", "swift-nio")] + nio,
             swiftSettings: strict),
-        .target(name: "Routing", dependencies: ["SMTPCore"], swiftSettings: strict),
+        .systemLibrary(name: "CIDN2", pkgConfig: "libidn2", providers: [.apt(["libidn2-dev"])]),
+        .target(name: "Routing", dependencies: ["SMTPCore", "CIDN2"], swiftSettings: strict),
         .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .target(
             name: "Relay",

@@ -34,16 +34,28 @@ package struct BackendGroup: Hashable, Sendable {
     package var backends: [Backend]
     /// How to choose among them.
     package var balance: Balance
+    /// What holds for the messages that go there.
+    package var policy: DeliveryPolicy
 
     /// Makes a group.
-    package init(name: String, backends: [Backend], balance: Balance = .roundRobin) {
+    package init(
+        name: String, backends: [Backend], balance: Balance = .roundRobin, policy: DeliveryPolicy = DeliveryPolicy()
+    ) {
         self.name = name
         self.backends = backends
         self.balance = balance
+        self.policy = policy
     }
 
-    /// Whether a transaction for one may carry recipients of the other: the same name, or the same backends in any
-    /// order and with any weights.
+    /// Whether a transaction for one may carry recipients of the other: they are the same, and so are their policies.
+    ///
+    /// The first accepted recipient fixes what holds for the message. A second one whose group would refuse it, or have
+    /// it with another content, must not be carried along.
+    package func sharesTransactions(with other: BackendGroup) -> Bool {
+        self.policy == other.policy && self.isSame(as: other)
+    }
+
+    /// Whether both lead to the same mailboxes: the same name, or the same backends in any order and with any weights.
     package func isSame(as other: BackendGroup) -> Bool {
         if self.name == other.name { return true }
         guard self.backends.count == other.backends.count else { return false }

@@ -5,6 +5,9 @@ import SMTPCore
 /// `"a b"@x`, `"a\ b"@x` name one mailbox, as do `"ab"@x` and `ab@x` (RFC 5321 section 4.1.2); `Ab@x` and `ab@x` need
 /// not (section 2.4), but Postmaster is the same in any case (section 4.1.1.3).
 package struct LocalPart: Sendable {
+    /// The mailbox that every domain has to have (RFC 5321 section 4.5.1).
+    package static let postmaster = LocalPart("postmaster")
+
     private let text: String
 
     /// Makes the key of a local-part as the client, or the configuration, wrote it.
@@ -53,17 +56,19 @@ extension LocalPart: CustomStringConvertible {
 
 /// What routes look at in a recipient; made once for all of them.
 struct RecipientKey {
-    /// Nil for `<Postmaster>` and for a domain that is not ASCII, which no pattern can name yet.
+    /// As ``DomainName/key(_:)`` has it; nil for `<Postmaster>`.
     let domain: String?
     let localPart: LocalPart
 
-    init(_ recipient: ForwardPath) {
+    /// Makes the key of a recipient; nil where its domain is none that a message could go to.
+    init?(_ recipient: ForwardPath) {
         switch recipient {
         case .postmaster:
             self.domain = nil
-            self.localPart = LocalPart("postmaster")
+            self.localPart = LocalPart.postmaster
         case .mailbox(let mailbox):
-            self.domain = isASCII(mailbox.domain) ? DomainName.canonical(mailbox.domain) : nil
+            guard let domain = DomainName.key(mailbox.domain) else { return nil }
+            self.domain = domain
             self.localPart = LocalPart(mailbox.localPart)
         }
     }

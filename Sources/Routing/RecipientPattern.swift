@@ -1,16 +1,16 @@
 package import SMTPCore
 
-/// What a route says of the recipients that it takes.
+/// What a route says of the recipients that it takes. Domains are as ``DomainName/key(_:)`` has them.
 package enum RecipientPattern: Hashable, Sendable {
     /// `"*"`: every recipient.
     case everyone
-    /// `flxw.de`: every mailbox of this domain, or of this address literal (`[192.0.2.1]`); lower case.
+    /// `flxw.de`: every mailbox of this domain, or of this address literal (`[192.0.2.1]`).
     case domain(String)
-    /// `*.flxw.de`: every mailbox of a domain below this one, at any depth, but not of this one; lower case.
+    /// `*.flxw.de`: every mailbox of a domain below this one, at any depth, but not of this one.
     case subdomains(of: String)
     /// `postmaster@`: this local-part at whatever domain.
     case localPart(LocalPart)
-    /// `user@flxw.de`: one mailbox; the domain in lower case.
+    /// `user@flxw.de`: one mailbox.
     case mailbox(LocalPart, domain: String)
 
     /// Parses a pattern as relay.yaml has it.
@@ -19,19 +19,17 @@ package enum RecipientPattern: Hashable, Sendable {
     /// refused.
     package init(parsing text: String) throws(PatternError) {
         guard !text.isEmpty else { throw PatternError("a pattern is empty") }
-        guard isASCII(text) else {
-            throw PatternError("\"\(text)\" is not ASCII; write a domain as its A-label (xn--…)")
-        }
-        if text == "*" {
+        // By octets throughout: a combining letter behind the @ or the star makes one Character with it.
+        if sameOctets(text, "*") {
             self = .everyone
         } else if text.utf8.first == UInt8(ascii: "/") {
             throw PatternError("\"\(text)\": regular expressions are not in this version")
         } else if let at = text.utf8.lastIndex(of: UInt8(ascii: "@")) {
             let local = try Self.localPart(String(text[..<at]), of: text)
-            let domain = String(text[text.index(after: at)...])
+            let domain = String(text[text.utf8.index(after: at)...])
             self = domain.isEmpty ? .localPart(local) : .mailbox(local, domain: try Self.domainKey(domain, of: text))
         } else if text.utf8.starts(with: "*.".utf8) {
-            let parent = String(text.dropFirst(2))
+            let parent = String(text.unicodeScalars.dropFirst(2))
             guard parent.utf8.first != UInt8(ascii: "[") else {
                 throw PatternError("\"\(text)\": an address literal has no subdomains")
             }
@@ -53,7 +51,7 @@ package struct PatternError: Error, Equatable, Sendable {
 extension RecipientPattern {
     /// Whether `recipient` is one of these.
     package func matches(_ recipient: ForwardPath) -> Bool {
-        self.matches(RecipientKey(recipient))
+        RecipientKey(recipient).map { self.matches($0) } ?? false
     }
 
     func matches(_ recipient: RecipientKey) -> Bool {
@@ -94,20 +92,28 @@ extension RecipientPattern {
 
     private static func domainKey(_ text: String, of pattern: String) throws(PatternError) -> String {
         if text.utf8.first == UInt8(ascii: "["), text.utf8.last == UInt8(ascii: "]"), text.utf8.count <= 255 {
-            return lowercasedASCII(text)
+            guard let key = DomainName.key(text) else {
+                throw PatternError("\"\(pattern)\": an address literal is ASCII")
+            }
+            return key
         }
         if text.utf8.contains(UInt8(ascii: "*")) {
             throw PatternError("\"\(pattern)\": a star stands alone or before a domain, as in \"*.example.org\"")
         }
-        if let problem = DomainName.problem(text) { throw PatternError("\"\(pattern)\" is not a domain: \(problem)") }
-        return DomainName.canonical(text)
+        if isASCII(text), let problem = DomainName.problem(text) {
+            throw PatternError("\"\(pattern)\" is not a domain: \(problem)")
+        }
+        guard let key = DomainName.key(text) else {
+            throw PatternError("\"\(pattern)\" is not a domain: it has no A-label (xn--…)")
+        }
+        return key
     }
 
-    /// An octet of an atom, or a dot (RFC 5321 section 4.1.2).
+    /// An octet of an atom, or a dot (RFC 5321 section 4.1.2); over 127 with SMTPUTF8 (RFC 6531 section 3.3).
     private static func isDotStringOctet(_ octet: UInt8) -> Bool {
         switch octet {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"):
+            UInt8(ascii: "0")...UInt8(ascii: "9"), 0x80...0xFF:
             return true
         default:
             return "!#$%&'*+-/=?^_`{|}~.".utf8.contains(octet)

@@ -31,12 +31,17 @@ public struct ServerExtensions: OptionSet, Hashable, Sendable {
     public static let xclient = ServerExtensions(rawValue: 2048)
 
     /// The keyword of each, in the order in which a reply has them.
-    static let keywords: [(keyword: String, extension: ServerExtensions)] = [
+    public static let keywords: [(keyword: String, extension: ServerExtensions)] = [
         ("PIPELINING", .pipelining), ("SIZE", .size), ("8BITMIME", .eightBitMIME), ("SMTPUTF8", .smtpUTF8),
         ("DSN", .dsn), ("ENHANCEDSTATUSCODES", .enhancedStatusCodes), ("CHUNKING", .chunking),
         ("BINARYMIME", .binaryMIME), ("STARTTLS", .startTLS), ("AUTH", .auth), ("LIMITS", .limits),
         ("XCLIENT", .xclient),
     ]
+
+    /// The keywords of the extensions in this set, in that order.
+    public var keywords: [String] {
+        Self.keywords.compactMap { self.contains($0.extension) ? $0.keyword : nil }
+    }
 
     /// The extension with this EHLO keyword, in any case; nil where there is none that we know.
     public init?(keyword: String) {
@@ -49,6 +54,6 @@ public struct ServerExtensions: OptionSet, Hashable, Sendable {
 extension ServerExtensions: CustomStringConvertible {
     /// The keywords, joined by commas: for logs.
     public var description: String {
-        Self.keywords.filter { self.contains($0.extension) }.map(\.keyword).joined(separator: ",")
+        self.keywords.joined(separator: ",")
     }
 }

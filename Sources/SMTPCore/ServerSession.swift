@@ -119,8 +119,10 @@ public struct ServerSession: Sendable {
     /// The first reply of all.
     public var greetingReply: SMTPReply {
         if case .refusing = self.state { return .noService }
-        let name = self.configuration.serverName
-        return SMTPReply(220, nil, lines: self.configuration.greeting.map { "\(name) \($0)" })
+        var lines = self.configuration.greeting
+        // RFC 5321 section 4.2: the name is on the first line alone.
+        let first = lines.isEmpty ? "" : " " + lines.removeFirst()
+        return SMTPReply(220, nil, lines: [self.configuration.serverName + first] + lines)
     }
 
     /// Whether a mail transaction is open, its message included.

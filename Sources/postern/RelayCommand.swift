@@ -47,7 +47,7 @@ struct RelayCommand: AsyncParsableCommand {
             var bound: [RelayService.BoundListener] = []
             for (index, listener) in configuration.listeners.enumerated() {
                 let bootstrap = makeBootstrap(index)
-                switch listener {
+                switch listener.place {
                 case .socket(let name):
                     while let listener = try listeners.withLock({ try $0.take(name) }) {
                         let source = "\(listener.source)"
@@ -96,7 +96,7 @@ struct RelayCommand: AsyncParsableCommand {
 
     private static func obtainListeners(_ configuration: RelayConfiguration) throws -> Listeners {
         let names = configuration.listeners.compactMap { listener in
-            if case .socket(let name) = listener { name } else { nil }
+            if case .socket(let name) = listener.place { name } else { nil }
         }
         guard !names.isEmpty else { return Listeners() }
         do {

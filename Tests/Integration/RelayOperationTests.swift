@@ -168,6 +168,24 @@ struct RelayOperationTests {
         #expect(noneText.contains("/nonexistent/relay.yaml"), "\(noneText)")
     }
 
+    @Test("postern check says what refuses, and what is not the default")
+    func checkSummary() throws {
+        let network = try TestNetwork()
+        let file = try RelayWorld.file(
+            "relay.yaml",
+            "listeners: [{socket: smtp, hello: optional}]\n\(RelayRouteEdgeCases.settings)\nlimits: {data-rate: 0}\n")
+        let (status, text) = try network.run([RelayWorld.postern, "check", "--config", file])
+        #expect(status == 0)
+        for line in [
+            "listener: socket \"smtp\", hello optional", "route: abuse@ -> 550 5.1.1 No such user",
+            "route: dead.example -> 556 5.1.10 Recipient address has null MX",
+            "route: flxw.de xn--bcher-kva.example -> 127.0.0.1:2525",
+            "route: strict.example -> 127.0.0.1:2525; message: nul reject", "limits: data-rate 0",
+        ] {
+            #expect(text.split(separator: "\n").contains(Substring(line)), "\(line) in \(text)")
+        }
+    }
+
     @Test("postern sink takes a message, prints its line, keeps it, and ends on SIGTERM")
     func sink() throws {
         let network = try TestNetwork()

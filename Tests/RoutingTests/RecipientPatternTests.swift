@@ -37,11 +37,14 @@ func path(_ text: String) -> ForwardPath {
         Case(pattern: "\"a@b\"@x.de", matches: ["\"a@b\"@x.de"], others: ["a@b", "b@x.de"]),
         Case(
             pattern: "[192.0.2.1]", matches: ["a@[192.0.2.1]"], others: ["a@[192.0.2.2]", "a@192.0.2.1"]),
-        Case(pattern: "[IPv6:::1]", matches: ["a@[ipv6:::1]"], others: ["a@[::1]"]),
+        Case(pattern: "[IPv6:::1]", matches: ["a@[ipv6:::1]", "a@[IPv6:0:0::1]"], others: ["a@[::1]"]),
         Case(pattern: "*", matches: ["a@b", "a@[::1]", "Postmaster", "a@bücher.example"], others: []),
-        // U+212A (KELVIN SIGN) is "k" to Unicode; to SMTP it is three other octets.
-        Case(pattern: "k.example", matches: ["a@K.example"], others: ["a@\u{212A}.example"]),
+        // U+212A (KELVIN SIGN) is "k" to Unicode: in a domain, where names are mapped (UTS 46), but in no local-part.
+        Case(pattern: "k.example", matches: ["a@K.example", "a@\u{212A}.example"], others: []),
         Case(pattern: "K@", matches: ["K@x"], others: ["\u{212A}@x"]),
+        Case(pattern: "j\u{F6}rg@", matches: ["j\u{F6}rg@x"], others: ["jo\u{308}rg@x", "jorg@x"]),
+        Case(pattern: "*.b\u{FC}cher.example", matches: ["a@x.xn--bcher-kva.example"], others: ["a@bücher.example"]),
+        Case(pattern: "a@b\u{FC}cher.example", matches: ["a@XN--BCHER-KVA.example"], others: ["b@bücher.example"]),
     ]
 
     @Test("A pattern matches its recipients and no others", arguments: cases)
@@ -70,7 +73,13 @@ func path(_ text: String) -> ForwardPath {
             ("flxw..de", "\"flxw..de\" is not a domain: a label is empty"),
             ("a b", "\"a b\" is not a domain: \" \" cannot be in it"),
             ("a b@x.de", "\"a b@x.de\": this local-part has to be quoted (RFC 5321 section 4.1.2)"),
-            ("bücher.example", "\"bücher.example\" is not ASCII; write a domain as its A-label (xn--…)"),
+            ("\u{2665}\u{FFFD}.example", "\"\u{2665}\u{FFFD}.example\" is not a domain: it has no A-label (xn--…)"),
+            ("a@\u{301}.example", "\"a@\u{301}.example\" is not a domain: it has no A-label (xn--…)"),
+            ("[\u{FC}]", "\"[\u{FC}]\": an address literal is ASCII"),
+            (
+                "*\u{301}.example",
+                "\"*\u{301}.example\": a star stands alone or before a domain, as in \"*.example.org\""
+            ),
         ])
     func mistakes(_ text: String, _ message: String) {
         let error = #expect(throws: PatternError.self) { try RecipientPattern(parsing: text) }

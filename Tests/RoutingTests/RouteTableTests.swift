@@ -21,6 +21,7 @@ import Testing
     private func name(_ decision: RouteTable.Decision) -> String? {
         switch decision {
         case .group(let group): group.name
+        case .reject(let reply): reply.description
         case .noMatch: nil
         }
     }
@@ -96,11 +97,81 @@ import Testing
         #expect(one.isSame(as: heavier))
     }
 
-    @Test("A table knows whether domains can lead to different groups")
-    func severalGroups() throws {
-        #expect(try !Self.table([(["a.de"], "one"), (["b.de"], "one")], postmaster: "one").hasSeveralGroups)
-        #expect(try Self.table([(["a.de"], "one"), (["b.de"], "two")]).hasSeveralGroups)
-        #expect(try Self.table([(["a.de"], "one")], postmaster: "two").hasSeveralGroups)
-        #expect(!RouteTable(routes: []).hasSeveralGroups)
+    @Test("Groups share a transaction if their policies are the same, too")
+    func sharing() throws {
+        let one = try Self.group("one", "a:1")
+        var other = try Self.group("two", "a:1")
+        #expect(one.sharesTransactions(with: other))
+        other.policy.message.bareLineEnds = .reject
+        #expect(!one.sharesTransactions(with: other))
+        #expect(one.isSame(as: other))
+        var smaller = one
+        smaller.policy.size = 65_536
+        #expect(!one.sharesTransactions(with: smaller))
+        #expect(!one.sharesTransactions(with: try Self.group("two", "b:1")))
+    }
+
+    struct Destinations: Sendable {
+        var routes: [(patterns: [String], group: String?)]
+        var postmaster: String?
+        var isSeveral: Bool
+        var isSeveralWithLookup = true
+    }
+
+    static let destinations = [
+        Destinations(routes: [], isSeveral: false),
+        Destinations(routes: [(["a.de"], "one"), (["b.de"], "one")], postmaster: "one", isSeveral: false),
+        Destinations(routes: [(["a.de"], "one"), (["b.de"], "two")], isSeveral: true),
+        Destinations(routes: [(["a.de"], "one")], postmaster: "two", isSeveral: true),
+        // A refusal is no destination.
+        Destinations(routes: [(["a.de"], nil), (["b.de"], "two")], isSeveral: false),
+        Destinations(routes: [(["a.de"], "one"), (["*"], nil)], isSeveral: false, isSeveralWithLookup: false),
+        // Nothing comes behind "*".
+        Destinations(
+            routes: [(["*"], "one"), (["b.de"], "two")], postmaster: "two", isSeveral: false,
+            isSeveralWithLookup: false),
+        Destinations(routes: [(["a.de"], "one"), (["a.de"], "two")], isSeveral: false),
+        Destinations(routes: [(["a.de", "postmaster@"], "one")], postmaster: "two", isSeveral: false),
+    ]
+
+    @Test("A table knows whether two accepted recipients can have different destinations", arguments: destinations)
+    func severalDestinations(_ test: Destinations) throws {
+        let table = RouteTable(
+            routes: try test.routes.map { route in
+                Route(
+                    recipients: try route.patterns.map { try RecipientPattern(parsing: $0) },
+                    target: try route.group.map { .group(try Self.group($0)) } ?? .reject(.nullMX))
+            }, postmaster: try test.postmaster.map { try Self.group($0) })
+        #expect(table.leadsToSeveralDestinations(hasLookup: false) == test.isSeveral)
+        #expect(table.leadsToSeveralDestinations(hasLookup: true) == test.isSeveralWithLookup)
+    }
+
+    @Test("The same backends with another policy are another destination")
+    func severalPolicies() throws {
+        var strict = try Self.group("strict", "a:1")
+        strict.policy.message.nul = .reject
+        let table = RouteTable(routes: [
+            Route(recipients: [.domain("a.de")], group: try Self.group("lax", "a:1")),
+            Route(recipients: [.domain("b.de")], group: strict),
+        ])
+        #expect(table.leadsToSeveralDestinations(hasLookup: false))
+    }
+
+    @Test("A route that refuses makes exceptions for those behind it")
+    func rejectFirst() throws {
+        let reply = try SMTPReply(parsingRejection: "550 5.1.1 No such user")
+        let app = try Self.group("app")
+        let table = RouteTable(routes: [
+            Route(
+                recipients: try ["abuse@", "old@flxw.de", "*.dead.example"].map { try RecipientPattern(parsing: $0) },
+                target: .reject(reply)),
+            Route(recipients: [.domain("flxw.de"), .everyone], group: app),
+        ])
+        for recipient in ["abuse@flxw.de", "abuse@other.example", "old@FLXW.de", "x@a.dead.example"] {
+            #expect(table.decide(path(recipient)) == .reject(reply), "\(recipient)")
+        }
+        for recipient in ["Abuse@flxw.de", "old@other.example", "x@dead.example", "Postmaster"] {
+            #expect(table.decide(path(recipient)) == .group(app), "\(recipient)")
+        }
     }
 }

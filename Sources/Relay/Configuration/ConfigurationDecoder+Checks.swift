@@ -12,20 +12,23 @@ extension ConfigurationDecoder {
         self.checkListeners(draft)
         self.checkLoops(draft)
         self.checkPatterns(draft)
+        self.checkSizes(draft)
 
         let groups = draft.groups.map(\.value)
         var used: Set<String> = []
         let routes = draft.routes.compactMap { route -> Route? in
-            guard let reference = route.group else { return nil }
-            let group: BackendGroup?
-            switch reference.value {
+            guard let placed = route.target else { return nil }
+            let target: Route.Target?
+            switch placed.value {
             case .named(let name):
                 used.insert(name)
-                group = self.resolve(name, reference.mark, reference.path, draft)
+                target = self.resolve(name, placed.mark, placed.path, draft).map { .group($0) }
             case .inline(let own):
-                group = own
+                target = .group(own)
+            case .reject(let reply):
+                target = .reject(reply)
             }
-            return group.map { Route(recipients: route.recipients.map(\.value), group: $0) }
+            return target.map { Route(recipients: route.recipients.map(\.value), target: $0) }
         }
         let postmaster = draft.postmaster.flatMap { placed -> BackendGroup? in
             used.insert(placed.value)
@@ -36,8 +39,8 @@ extension ConfigurationDecoder {
         }
         return RelayConfiguration(
             serverName: draft.serverName, listeners: draft.listeners.map(\.value), groups: groups, routes: routes,
-            postmaster: postmaster, lookup: draft.lookup, limits: draft.limits, timeouts: draft.timeouts,
-            admin: draft.admin)
+            postmaster: postmaster, lookup: draft.lookup, lookupPolicy: draft.lookupPolicy, limits: draft.limits,
+            timeouts: draft.timeouts, admin: draft.admin)
     }
 
     private mutating func resolve(
@@ -51,12 +54,12 @@ extension ConfigurationDecoder {
     }
 
     private mutating func checkListeners(_ draft: ConfigurationDraft) {
-        var seen: [RelayConfiguration.Listener: YAMLMark] = [:]
+        var seen: [RelayConfiguration.Listener.Place: YAMLMark] = [:]
         for listener in draft.listeners {
-            if let first = seen[listener.value] {
+            if let first = seen[listener.value.place] {
                 self.error(listener.mark, listener.path, "it is the same as the one in line \(first.line)")
             } else {
-                seen[listener.value] = listener.mark
+                seen[listener.value.place] = listener.mark
             }
         }
     }
@@ -65,7 +68,7 @@ extension ConfigurationDecoder {
     private mutating func checkLoops(_ draft: ConfigurationDraft) {
         for backend in draft.backends {
             for listener in draft.listeners {
-                guard case .address(let address, let port) = listener.value,
+                guard case .address(let address, let port) = listener.value.place,
                     backend.value.reaches(listener: address, port: port)
                 else { continue }
                 self.error(
@@ -74,6 +77,15 @@ extension ConfigurationDecoder {
                 )
                 break
             }
+        }
+    }
+
+    /// EHLO announces the server's limit, and what is above it never gets as far as a group.
+    private mutating func checkSizes(_ draft: ConfigurationDraft) {
+        let limit = draft.limits.messageSize
+        for size in draft.sizes where limit != 0 && size.value > limit {
+            self.error(
+                size.mark, size.path, "\(size.value) octets are more than limits.message-size, which is \(limit)")
         }
     }
 

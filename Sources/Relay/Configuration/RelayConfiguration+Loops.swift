@@ -7,7 +7,7 @@ extension RelayConfiguration {
     ///
     /// The configuration checks the addresses that it has; a listener by name has its address only once it is there.
     package func backendReaching(_ listeners: [SocketAddress]) -> (backend: String, listener: String)? {
-        let groups = self.groups + self.routes.map(\.group) + (self.postmaster.map { [$0] } ?? [])
+        let groups = self.groups + self.routes.compactMap(\.group) + (self.postmaster.map { [$0] } ?? [])
         for listener in listeners {
             guard let text = listener.ipAddress, let address = IPAddress(text),
                 let port = listener.port.flatMap(UInt16.init(exactly:))

@@ -1,38 +1,122 @@
 import AuthHTTP
+import NIOCore
 import Routing
+import SMTPCore
 
 extension RelayConfiguration {
-    /// What the configuration means, in a few lines.
+    /// What the configuration means, in a few lines; settings are named where they are not the default.
     package var summary: String {
         var lines = ["server: \(self.serverName ?? "the host name")"]
         lines += self.listeners.map { "listener: \($0)" }
         lines += self.groups.map { "group \($0.name): \(Self.text($0))" }
         lines += self.routes.map { route in
-            let group = route.group.name.contains("[") ? Self.text(route.group) : route.group.name
-            return "route: \(route.recipients.map(\.description).joined(separator: " ")) -> \(group)"
+            "route: \(route.recipients.map(\.description).joined(separator: " ")) -> \(Self.text(route.target))"
         }
         if let postmaster = self.postmaster { lines.append("route: <Postmaster> -> \(postmaster.name)") }
         if let lookup = self.lookup {
-            lines.append("otherwise: ask \(lookup.endpoint)")
+            lines.append("otherwise: ask \(lookup.endpoint)\(Self.text(self.lookupPolicy))")
         } else {
             lines.append("otherwise: 550 5.7.1")
         }
+        if self.leadsToSeveralDestinations {
+            lines.append("transactions: one destination each, which RCPTDOMAINMAX=1 tells senders")
+        }
+        lines += Self.line("limits", self.limits.changes)
+        lines += Self.line("timeouts", self.timeouts.changes)
         return lines.joined(separator: "\n")
+    }
+
+    private static func line(_ name: String, _ changes: [String]) -> [String] {
+        changes.isEmpty ? [] : ["\(name): \(changes.joined(separator: ", "))"]
+    }
+
+    private static func text(_ target: Route.Target) -> String {
+        switch target {
+        case .group(let group): group.name.contains("[") ? Self.text(group) : group.name
+        case .reject(let reply): reply.description
+        }
     }
 
     private static func text(_ group: BackendGroup) -> String {
         let backends = group.backends.map { $0.weight == 1 ? "\($0.address)" : "\($0.address) (weight \($0.weight))" }
         let balance = backends.count > 1 ? ", \(group.balance.rawValue)" : ""
-        return backends.joined(separator: ", ") + balance
+        return backends.joined(separator: ", ") + balance + Self.text(group.policy)
+    }
+
+    private static func text(_ policy: DeliveryPolicy) -> String {
+        let changes = policy.changes
+        return changes.isEmpty ? "" : "; message: \(changes.joined(separator: ", "))"
     }
 }
 
 extension RelayConfiguration.Listener: CustomStringConvertible {
-    /// The name or the address, as the configuration has it.
+    /// The name or the address, as the configuration has it, and the settings that are not the default.
     package var description: String {
-        switch self {
-        case .socket(let name): "socket \"\(name)\""
-        case .address(let address, let port): "\(BackendAddress.ip(address, port: port))"
+        var parts = [self.place.description]
+        if let ehlo = self.ehlo {
+            parts.append((["ehlo"] + (ehlo.isEmpty ? ["nothing"] : ehlo.keywords)).joined(separator: " "))
         }
+        if !self.isPipeliningStrict { parts.append("pipelining tolerant") }
+        if !self.requiresHello { parts.append("hello optional") }
+        if self.greeting != Self(self.place).greeting {
+            parts.append("greeting " + self.greeting.map { "\"\($0)\"" }.joined(separator: " "))
+        }
+        return parts.joined(separator: ", ")
+    }
+}
+
+/// The words for what differs from the default, as the configuration has them.
+private struct Changes<Settings> {
+    let settings: Settings
+    let defaults: Settings
+    var words: [String] = []
+
+    mutating func add<Value: Equatable>(
+        _ key: String, _ property: KeyPath<Settings, Value>, _ text: (Value) -> String = { "\($0)" }
+    ) {
+        let value = self.settings[keyPath: property]
+        if value != self.defaults[keyPath: property] { self.words.append("\(key) \(text(value))") }
+    }
+}
+
+extension DeliveryPolicy {
+    fileprivate var changes: [String] {
+        var changes = Changes(settings: self, defaults: DeliveryPolicy())
+        changes.add("bare-line-ends", \.message.bareLineEnds) { $0.rawValue }
+        changes.add("nul", \.message.nul) { $0.rawValue }
+        changes.add("longest-line", \.message.longestLine)
+        changes.add("received-limit", \.message.receivedFields)
+        changes.add("received", \.addsReceived) { $0 ? "on" : "off" }
+        changes.add("eight-bit", \.refusesEightBit) { $0 ? "refuse" : "pass" }
+        changes.add("size", \.size) { $0.map { "\($0)" } ?? "the server's" }
+        changes.add("replies", \.masksReplies) { $0 ? "mask" : "pass" }
+        return changes.words
+    }
+}
+
+extension RelayConfiguration.Limits {
+    fileprivate var changes: [String] {
+        var changes = Changes(settings: self, defaults: Self())
+        changes.add("message-size", \.messageSize)
+        changes.add("recipients", \.recipients)
+        changes.add("connections", \.connections)
+        changes.add("errors", \.errors)
+        changes.add("transactions", \.transactions)
+        changes.add("data-rate", \.dataRate)
+        return changes.words
+    }
+}
+
+extension RelayConfiguration.Timeouts {
+    fileprivate var changes: [String] {
+        var changes = Changes(settings: self, defaults: Self())
+        for (key, property) in [
+            ("command", \Self.command), ("data-block", \.dataBlock), ("connect", \.connect), ("greeting", \.greeting),
+            ("backend-command", \.backendCommand), ("backend-data-block", \.backendDataBlock),
+            ("recipient", \.recipient), ("data", \.data), ("final-dot", \.finalDot),
+        ] {
+            changes.add(key, property, ConfigurationDecoder.text)
+        }
+        return changes.words
     }
 }

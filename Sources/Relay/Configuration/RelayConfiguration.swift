@@ -16,6 +16,8 @@ package struct RelayConfiguration: Equatable, Sendable {
     package var postmaster: BackendGroup?
     /// Whom to ask about recipients that no route matches.
     package var lookup: LookupConfiguration?
+    /// What holds for the messages that go to servers that lookups name.
+    package var lookupPolicy: DeliveryPolicy
     /// Bounds on what a client may do.
     package var limits: Limits
     /// How long each thing may take.
@@ -31,6 +33,7 @@ package struct RelayConfiguration: Equatable, Sendable {
         routes: [Route] = [],
         postmaster: BackendGroup? = nil,
         lookup: LookupConfiguration? = nil,
+        lookupPolicy: DeliveryPolicy = DeliveryPolicy(),
         limits: Limits = Limits(),
         timeouts: Timeouts = Timeouts(),
         admin: Admin? = nil
@@ -41,6 +44,7 @@ package struct RelayConfiguration: Equatable, Sendable {
         self.routes = routes
         self.postmaster = postmaster
         self.lookup = lookup
+        self.lookupPolicy = lookupPolicy
         self.limits = limits
         self.timeouts = timeouts
         self.admin = admin
@@ -48,20 +52,15 @@ package struct RelayConfiguration: Equatable, Sendable {
 
     /// The routes as the relay asks them.
     package var routeTable: RouteTable { RouteTable(routes: self.routes, postmaster: self.postmaster) }
+
+    /// Whether two accepted recipients can have different destinations, so that senders had better know beforehand that a
+    /// transaction has one (RFC 9422: LIMITS RCPTDOMAINMAX=1).
+    package var leadsToSeveralDestinations: Bool {
+        self.routeTable.leadsToSeveralDestinations(hasLookup: self.lookup != nil)
+    }
 }
 
 extension RelayConfiguration {
-    /// A place where clients connect.
-    package enum Listener: Hashable, Sendable {
-        /// A listener that somebody else has bound, by its name.
-        case socket(name: String)
-        /// An address that the relay binds itself; the port is 1024 or above.
-        case address(IPAddress, port: UInt16)
-
-        /// The lowest port that a program without privileges may bind.
-        package static let lowestPort: UInt16 = 1024
-    }
-
     /// Bounds on what a client may do; 0 means no bound where a property says so.
     package struct Limits: Equatable, Sendable {
         /// The octets of a message, line ends counted, dots of stuffing not (RFC 1870 section 5); 0: no bound.
@@ -74,6 +73,9 @@ extension RelayConfiguration {
         package var errors = 10
         /// The transactions of a session; 0: no bound.
         package var transactions = 0
+        /// The octets a second below which a client that sends a message is ended; 0: no bound. The wait for the next part
+        /// of a message (RFC 5321 section 4.5.3.2.5) alone lets one octet every three minutes hold a session for ever.
+        package var dataRate = 100
 
         /// Makes the default limits.
         package init() {}
@@ -87,6 +89,12 @@ extension RelayConfiguration {
         package var dataBlock: TimeAmount = .minutes(3)
         /// Making one connection to a backend.
         package var connect: TimeAmount = .seconds(30)
+        /// The wait for a backend's greeting (section 4.5.3.2.1).
+        package var greeting: TimeAmount = .minutes(5)
+        /// The wait for a backend's answer to EHLO, MAIL or RCPT (sections 4.5.3.2.2 and 4.5.3.2.3).
+        package var backendCommand: TimeAmount = .minutes(5)
+        /// The wait until a backend takes the next part of a message (section 4.5.3.2.5).
+        package var backendDataBlock: TimeAmount = .minutes(3)
         /// The answer to RCPT as a whole, with lookup and connect; the sender waits 5 minutes (section 4.5.3.2.3).
         package var recipient: TimeAmount = .minutes(4)
         /// The answer to DATA; the sender waits 2 minutes (section 4.5.3.2.4).

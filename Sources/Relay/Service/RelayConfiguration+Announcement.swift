@@ -15,21 +15,13 @@ extension ServerExtensions {
 extension RelayConfiguration {
     /// Every group that mail may go to, those inside of routes, too; a group may be there twice.
     package var allGroups: [BackendGroup] {
-        self.groups + self.routes.map(\.group) + (self.postmaster.map { [$0] } ?? [])
+        self.groups + self.routes.compactMap(\.group) + (self.postmaster.map { [$0] } ?? [])
     }
 
     /// Every backend of every group, each once, in the order of the configuration.
     package var allBackends: [BackendAddress] {
         var seen: Set<BackendAddress> = []
         return self.allGroups.flatMap(\.backends).map(\.address).filter { seen.insert($0).inserted }
-    }
-
-    /// Whether two domains may lead to different destinations, so that a transaction for both must be split: RFC 9422
-    /// lets a server say so beforehand, by LIMITS RCPTDOMAINMAX=1.
-    ///
-    /// A lookup alone does not count: mostly it names one server, and who listens would split every message.
-    package var mayLeadApart: Bool {
-        self.routeTable.hasSeveralGroups || self.lookup != nil && !self.routes.isEmpty
     }
 
     /// Which extensions to announce to a client, and to serve.

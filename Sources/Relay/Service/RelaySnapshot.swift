@@ -24,6 +24,7 @@ package final class RelaySnapshot: Sendable {
         var timeouts = SMTPServerTimeouts()
         timeouts.command = configuration.timeouts.command
         timeouts.dataBlock = configuration.timeouts.dataBlock
+        timeouts.dataRate = configuration.limits.dataRate
         self.serverTimeouts = timeouts
         self.balancers = Mutex([:])
     }

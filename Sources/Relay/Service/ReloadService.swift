@@ -40,7 +40,8 @@ package struct ReloadService<Requests: AsyncSequence & Sendable>: Service where 
             return
         }
         for warning in loaded.warnings { self.logger.warning("reload \(warning.description(file: self.path))") }
-        guard loaded.configuration.listeners == self.state.snapshot.configuration.listeners else {
+        let places = self.state.snapshot.configuration.listeners.map(\.place)
+        guard loaded.configuration.listeners.map(\.place) == places else {
             self.logger.error(
                 "reload-refused \(self.path): the listeners differ; they change with a restart, and nothing was changed now"
             )

@@ -19,8 +19,14 @@ package struct SessionTerms: Sendable {
         session.recipients = limits.recipients
         session.transactions = limits.transactions == 0 ? .max : limits.transactions
         session.errors = limits.errors
-        session.hasOneDomain = configuration.mayLeadApart
-        session.extensions = configuration.extensions(knowledge: knowledge)
+        session.hasOneDomain = configuration.leadsToSeveralDestinations
+        if configuration.listeners.indices.contains(listener) {
+            let listener = configuration.listeners[listener]
+            session.extensions = configuration.extensions(knowledge: knowledge, configured: listener.ehlo)
+            session.forbidsEarlyInput = listener.isPipeliningStrict
+            session.requiresHello = listener.requiresHello
+            session.greeting = listener.greeting
+        }
         self.snapshot = snapshot
         self.session = session
         self.extendedReply = session.extendedReply

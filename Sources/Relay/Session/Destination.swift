@@ -13,7 +13,7 @@ package enum Destination: Equatable, Sendable {
     /// Whether mail for both may go through one connection.
     func isSame(as other: Destination) -> Bool {
         switch (self, other) {
-        case (.group(let mine), .group(let theirs)): mine.isSame(as: theirs)
+        case (.group(let mine), .group(let theirs)): mine.sharesTransactions(with: theirs)
         case (.server(let mine, _), .server(let theirs, _)): mine == theirs
         case (.group, .server), (.server, .group): false
         }

@@ -244,8 +244,13 @@ extension RelaySession {
     private func decide(_ recipient: RecipientCommand) {
         self.decisionID += 1
         let id = self.decisionID
-        if case .group(let group) = self.snapshot.routes.decide(recipient.forwardPath) {
+        switch self.snapshot.routes.decide(recipient.forwardPath) {
+        case .group(let group):
             return self.perform(self.transaction.decided(.forward(.group(group))))
+        case .reject(let reply):
+            return self.perform(self.transaction.decided(.refuse(reply, closing: false)))
+        case .noMatch:
+            break
         }
         guard let lookup = self.snapshot.configuration.lookup else {
             return self.perform(self.transaction.decided(.refuse(.relayingDenied, closing: false)))

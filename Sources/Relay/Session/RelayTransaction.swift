@@ -1,3 +1,4 @@
+import Routing
 package import SMTPCore
 package import SMTPNIO
 
@@ -346,7 +347,7 @@ extension ForwardPath {
     fileprivate var domain: String? {
         switch self {
         case .postmaster: nil
-        case .mailbox(let mailbox): mailbox.routingDomain
+        case .mailbox(let mailbox): DomainName.key(mailbox.domain)
         }
     }
 }

@@ -2,6 +2,7 @@ import AuthHTTP
 import Foundation
 import NIOCore
 import Relay
+import Routing
 import Testing
 
 @Suite struct ConfigurationFileTests {
@@ -34,6 +35,9 @@ import Testing
         #expect(configuration.limits == RelayConfiguration.Limits())
         #expect(configuration.timeouts == RelayConfiguration.Timeouts())
         #expect(configuration.lookup?.timeout == .seconds(5))
+        #expect(configuration.lookupPolicy == DeliveryPolicy())
+        #expect(configuration.groups.first?.policy == DeliveryPolicy())
+        #expect(configuration.listeners.first == RelayConfiguration.Listener(.socket(name: "smtp")))
     }
 
     @Test("A file that cannot be read is an error that says why")

@@ -32,7 +32,7 @@ import Testing
         let loaded = try self.decode(Self.minimal)
         let app = try self.group("app", ["127.0.0.1:2525"])
         let expected = RelayConfiguration(
-            listeners: [.socket(name: "smtp")], groups: [app],
+            listeners: [.init(.socket(name: "smtp"))], groups: [app],
             routes: [Route(recipients: [.domain("flxw.de")], group: app)])
         #expect(loaded == LoadedConfiguration(configuration: expected, warnings: []))
         #expect(expected.limits.messageSize == 52_428_800)
@@ -244,7 +244,7 @@ import Testing
         Mistake(
             "group: app", by: "group: ap", "8:12: routes[0].group: no group is named \"ap\"; did you mean \"app\"?"),
         Mistake("postmaster: root", "9:13: postmaster: no group is named \"root\""),
-        Mistake("    group: app", by: "", "7:5: routes[0]: it needs a group or backends"),
+        Mistake("    group: app", by: "", "7:5: routes[0]: it needs a group, backends or reject"),
         Mistake(
             "    group: app", by: "    group: app\n    backends: [\"a:1\"]",
             "9:15: routes[0]: it has a group and backends: one route leads to one of them"),

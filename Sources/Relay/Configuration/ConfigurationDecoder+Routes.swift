@@ -1,0 +1,160 @@
+import Routing
+import SMTPCore
+
+extension ConfigurationDecoder {
+    mutating func groups(_ node: YAMLNode, into draft: inout ConfigurationDraft) {
+        for entry in self.entries(node, "groups") ?? [] {
+            let path = "groups.\(entry.key)"
+            draft.groupNames.append(entry.key)
+            guard Self.isName(entry.key) else {
+                self.error(
+                    entry.mark, "groups",
+                    "\"\(entry.key)\" is not a name: 1 to 63 letters, digits, \".\", \"_\" or \"-\"")
+                continue
+            }
+            guard let fields = self.fields(entry.value, path, Keys("backends", "balance", "identity", "tls", "message"))
+            else {
+                continue
+            }
+            var group = BackendGroup(name: entry.key, backends: [])
+            if let backends = fields["backends"] {
+                group.backends = self.backends(backends, path + ".backends", into: &draft)
+            } else {
+                self.error(entry.mark, path, "it has no backends")
+            }
+            if let balance: Balance = self.choice(fields["balance"], path + ".balance") { group.balance = balance }
+            group.policy = self.message(fields["message"], path + ".message", over: draft.policy, into: &draft)
+            if let identity = fields["identity"] {
+                _ = self.word(identity, path + ".identity", ["none"], later: ["xclient", "proxy-v1", "proxy-v2"])
+            }
+            if let tls = fields["tls"] { _ = self.word(tls, path + ".tls", ["none"], later: ["starttls", "implicit"]) }
+            draft.groups.append(.init(value: group, mark: entry.mark, path: path))
+        }
+    }
+
+    private mutating func backends(_ node: YAMLNode, _ path: String, into draft: inout ConfigurationDraft) -> [Backend]
+    {
+        guard let elements = self.elements(node, path) else { return [] }
+        if elements.isEmpty { self.error(node.mark, path, "there has to be one at least") }
+        var backends: [Backend] = []
+        for (index, element) in elements.enumerated() {
+            let path = "\(path)[\(index)]"
+            var addressNode: YAMLNode? = element
+            var weight = 1
+            if case .mapping = element.content {
+                guard let fields = self.fields(element, path, Keys("address", "weight")) else { continue }
+                addressNode = fields["address"]
+                if addressNode == nil { self.error(element.mark, path, "it has no address") }
+                if let node = fields["weight"] { weight = self.integer(node, path + ".weight", Backend.weights) ?? 1 }
+            }
+            guard let addressNode, let address = self.backendAddress(addressNode, path) else { continue }
+            if backends.contains(where: { $0.address == address }) {
+                self.error(addressNode.mark, path, "\(address) is here a second time; a weight gives it more")
+            }
+            backends.append(Backend(address, weight: weight))
+            draft.backends.append(.init(value: address, mark: addressNode.mark, path: path))
+        }
+        return backends
+    }
+
+    private mutating func backendAddress(_ node: YAMLNode, _ path: String) -> BackendAddress? {
+        guard let text = self.text(node, path, "an address and a port") else { return nil }
+        do {
+            return try BackendAddress(parsing: text)
+        } catch {
+            self.error(node.mark, path, error.message)
+            return nil
+        }
+    }
+
+    mutating func routes(_ node: YAMLNode, into draft: inout ConfigurationDraft) {
+        for (index, element) in (self.elements(node, "routes") ?? []).enumerated() {
+            let path = "routes[\(index)]"
+            let keys = Keys("recipients", "group", "backends", "reject", "message")
+            guard let fields = self.fields(element, path, keys) else { continue }
+            var route = ConfigurationDraft.RouteDraft(recipients: [], target: nil)
+            if let recipients = fields["recipients"] {
+                route.recipients = self.recipients(recipients, path + ".recipients")
+            } else {
+                self.error(element.mark, path, "it has no recipients")
+            }
+            if let message = fields["message"], fields["backends"] == nil {
+                self.error(message.mark, path, "a message belongs to backends: write it in the group")
+            }
+            route.target = self.target(fields, element.mark, path, into: &draft)
+            self.checkPostmaster(route)
+            draft.routes.append(route)
+        }
+    }
+
+    private mutating func target(
+        _ fields: Fields, _ mark: YAMLMark, _ path: String, into draft: inout ConfigurationDraft
+    ) -> ConfigurationDraft.Placed<ConfigurationDraft.Target>? {
+        switch (fields["group"], fields["backends"], fields["reject"]) {
+        case (nil, nil, nil):
+            self.error(mark, path, "it needs a group, backends or reject")
+            return nil
+        case (_?, let backends?, _):
+            self.error(backends.mark, path, "it has a group and backends: one route leads to one of them")
+            return nil
+        case (_?, nil, let reject?), (nil, _?, let reject?):
+            self.error(reject.mark, path, "it leads somewhere and refuses: one route does one of them")
+            return nil
+        case (let group?, nil, nil):
+            return self.text(group, path + ".group", "the name of a group").map {
+                .init(value: .named($0), mark: group.mark, path: path + ".group")
+            }
+        case (nil, let node?, nil):
+            // The brackets keep it apart from every name under `groups:`.
+            var group = BackendGroup(name: path, backends: [])
+            group.backends = self.backends(node, path + ".backends", into: &draft)
+            group.policy = self.message(fields["message"], path + ".message", over: draft.policy, into: &draft)
+            return .init(value: .inline(group), mark: node.mark, path: path + ".backends")
+        case (nil, nil, let reject?):
+            let path = path + ".reject"
+            guard let text = self.text(reject, path, "a reply such as \"550 5.1.1 No such user\"") else { return nil }
+            do {
+                return .init(value: .reject(try SMTPReply(parsingRejection: text)), mark: reject.mark, path: path)
+            } catch {
+                self.error(reject.mark, path, error.message)
+                return nil
+            }
+        }
+    }
+
+    /// Everybody has to be able to reach a postmaster (RFC 5321 section 4.5.1).
+    private mutating func checkPostmaster(_ route: ConfigurationDraft.RouteDraft) {
+        guard case .reject = route.target?.value else { return }
+        for pattern in route.recipients {
+            switch pattern.value {
+            case .localPart(.postmaster), .mailbox(.postmaster, domain: _):
+                self.warning(
+                    pattern.mark, pattern.path, "mail to postmaster has to be taken (RFC 5321 section 4.5.1)")
+            case .everyone, .domain, .subdomains, .localPart, .mailbox:
+                break
+            }
+        }
+    }
+
+    private mutating func recipients(
+        _ node: YAMLNode, _ path: String
+    ) -> [ConfigurationDraft.Placed<RecipientPattern>] {
+        let isSingle = if case .scalar = node.content { true } else { false }
+        guard let elements = isSingle ? [node] : self.elements(node, path) else { return [] }
+        if elements.isEmpty { self.error(node.mark, path, "there has to be one at least") }
+        return elements.enumerated().compactMap { index, element -> ConfigurationDraft.Placed<RecipientPattern>? in
+            let path = isSingle ? path : "\(path)[\(index)]"
+            return self.pattern(element, path).map { .init(value: $0, mark: element.mark, path: path) }
+        }
+    }
+
+    private mutating func pattern(_ node: YAMLNode, _ path: String) -> RecipientPattern? {
+        guard let text = self.text(node, path, "a domain, an address or another pattern") else { return nil }
+        do {
+            return try RecipientPattern(parsing: text)
+        } catch {
+            self.error(node.mark, path, error.message)
+            return nil
+        }
+    }
+}

@@ -1,0 +1,52 @@
+package import Routing
+package import SMTPCore
+
+extension RelayConfiguration {
+    /// A place where clients connect, and how they are met there.
+    package struct Listener: Hashable, Sendable {
+        /// Where it is.
+        package enum Place: Hashable, Sendable {
+            /// A listener that somebody else has bound, by its name.
+            case socket(name: String)
+            /// An address that the relay binds itself; the port is ``lowestPort`` or above.
+            case address(IPAddress, port: UInt16)
+
+            /// The lowest port that a program without privileges may bind.
+            package static let lowestPort: UInt16 = 1024
+        }
+
+        /// The most lines of a greeting.
+        package static let longestGreeting = 8
+        /// The longest text of a line of the greeting: with the code, a host name of 255 octets and CRLF it is within the
+        /// 512 octets of a reply line (RFC 5321 section 4.5.3.1.5).
+        package static let longestGreetingText = 250
+
+        /// Where it is.
+        package var place: Place
+        /// What EHLO announces, whatever the backends have; nil: what they are known to have decides.
+        package var ehlo: ServerExtensions?
+        /// Whether what a client sends behind EHLO or DATA without waiting for the answer ends its session (RFC 2920
+        /// section 3.1).
+        package var isPipeliningStrict = true
+        /// Whether a client has to say EHLO or HELO before MAIL (RFC 5321 section 4.1.4).
+        package var requiresHello = true
+        /// The texts of the lines of the greeting: the first behind the host name, the others alone (RFC 5321 section
+        /// 4.2). Printable ASCII; one to ``longestGreeting``.
+        package var greeting = ["ESMTP ready"]
+
+        /// Makes a listener with the default settings.
+        package init(_ place: Place) {
+            self.place = place
+        }
+    }
+}
+
+extension RelayConfiguration.Listener.Place: CustomStringConvertible {
+    /// The name or the address, as the configuration has it.
+    package var description: String {
+        switch self {
+        case .socket(let name): "socket \"\(name)\""
+        case .address(let address, let port): "\(BackendAddress.ip(address, port: port))"
+        }
+    }
+}

@@ -1,0 +1,22 @@
+package import SMTPCore
+
+/// What holds for the messages that go to a group of backends, or to the servers that lookups name.
+///
+/// A transaction has one: that of its first accepted recipient's destination.
+package struct DeliveryPolicy: Hashable, Sendable {
+    /// What a message may contain.
+    package var message = MessagePolicy()
+    /// Whether a Received field is written in front of each message (RFC 5321 section 4.4).
+    package var addsReceived = true
+    /// What becomes of BODY=8BITMIME where the backend has no 8BITMIME (RFC 6152 section 3): true refuses the message,
+    /// false sends it on without the parameter.
+    package var refusesEightBit = false
+    /// The most octets of a message, counted as for SIZE (RFC 1870 section 5); nil: as many as the server takes. It is
+    /// never more than the server's own limit.
+    package var size: UInt64?
+    /// Whether the texts of a backend's replies go on without its names and addresses.
+    package var masksReplies = true
+
+    /// Makes the default policy.
+    package init() {}
+}
