@@ -34,7 +34,8 @@ public struct MessageReceiver: Sendable {
         case chunkEnd
         /// The message is whole; take `consumed` octets away. (Of chunks, a missing line end was written before.)
         case end(consumed: Int)
-        /// The client sends far more than it may: reply and close. Nothing can be in step any more.
+        /// The client sends far more than it may, twice the limit of size and a MiB: reply and close. Nothing can be in step
+        /// any more. (Without a limit of size, only time bounds how long the end of a refused message is looked for.)
         case abort(SMTPReply)
         /// Nothing more can be said without more input, or without another chunk.
         case needMore
