@@ -34,7 +34,8 @@ public struct MessageReceiver: Sendable {
         case chunkEnd
         /// The message is whole; take `consumed` octets away. (Of chunks, a missing line end was written before.)
         case end(consumed: Int)
-        /// The client sends far more than it may: reply and close. Nothing can be in step any more.
+        /// The client sends far more than it may, twice the limit of size and a MiB: reply and close. Nothing can be in step
+        /// any more. (Without a limit of size, only time bounds how long the end of a refused message is looked for.)
         case abort(SMTPReply)
         /// Nothing more can be said without more input, or without another chunk.
         case needMore
@@ -99,7 +100,9 @@ public struct MessageReceiver: Sendable {
         precondition(self.framing == .chunks && self.chunk == nil, "a chunk within a chunk")
         self.chunk = Chunk(remaining: size, isLast: isLast)
         let (total, overflows) = self.size.addingReportingOverflow(size)
-        if self.sizeLimit < .max, overflows || total > self.sizeLimit { self.refuse(.messageTooBig) }
+        if self.sizeLimit < .max, self.refusal == nil, overflows || total > self.sizeLimit {
+            self.refusal = .messageTooBig
+        }
     }
 
     /// Looks at the front of `input` and says what to do.
@@ -130,7 +133,8 @@ extension MessageReceiver {
 
     private mutating func nextOfData(_ input: Span<UInt8>) -> Step {
         while true {
-            let step = self.framer.next(input.extracting(first: self.room(for: input.count)))
+            let octets = self.refusal == nil ? input.extracting(first: self.room(for: input.count)) : input
+            let step = self.framer.next(octets)
             if let step = self.judged(step, input) { return step }
         }
     }
@@ -165,11 +169,7 @@ extension MessageReceiver {
         }
         if self.refusal == nil, let replacement = self.framer.finish() {
             self.header.receive(replacement)
-            if let reply = self.violation {
-                self.refuse(reply)
-                self.isRefusalTold = true
-                return .refused(reply)
-            }
+            if let reply = self.refuseIfViolated() { return .refused(reply) }
             return .write(replacement, consumed: 0)
         }
         self.chunk = nil
@@ -179,7 +179,6 @@ extension MessageReceiver {
     /// No more octets than the limit allows, but one: so nothing over the limit is handed on, and of two reasons to refuse
     /// the one that came first is found first.
     private func room(for count: Int) -> Int {
-        guard self.refusal == nil else { return count }
         let room = self.sizeLimit > self.framer.size ? self.sizeLimit - self.framer.size : 1
         return room < UInt64(count) ? Int(room) : count
     }
@@ -202,9 +201,7 @@ extension MessageReceiver {
             case .hold, .end, .needMore: break
             }
         }
-        if let reply = self.violation {
-            self.refuse(reply)
-            self.isRefusalTold = true
+        if let reply = self.refuseIfViolated() {
             self.untold = consumed
             return .refused(reply)
         }
@@ -216,19 +213,24 @@ extension MessageReceiver {
         }
     }
 
-    /// Why the message may not pass as far as it has come; nil while it may.
-    private var violation: SMTPReply? {
+    /// Refuses the message if it may not pass as far as it has come; says with what reply. (The caller tells the client.)
+    private mutating func refuseIfViolated() -> SMTPReply? {
+        let reply: SMTPReply
         if self.refusesBareLineEnds, self.framer.bareLineFeeds + self.framer.bareCarriageReturns > 0 {
-            return .bareLineEndInMessage
+            reply = .bareLineEndInMessage
+        } else if self.refusesNULs, self.framer.nuls > 0 {
+            reply = .nulInMessage
+        } else if self.header.count > self.receivedFieldLimit {
+            reply = .routingLoop
+        } else if self.framer.hasOverlongLine {
+            reply = .messageLineTooLong
+        } else if self.size > self.sizeLimit {
+            reply = .messageTooBig
+        } else {
+            return nil
         }
-        if self.refusesNULs, self.framer.nuls > 0 { return .nulInMessage }
-        if self.header.count > self.receivedFieldLimit { return .routingLoop }
-        if self.framer.hasOverlongLine { return .messageLineTooLong }
-        if self.size > self.sizeLimit { return .messageTooBig }
-        return nil
-    }
-
-    private mutating func refuse(_ reply: SMTPReply) {
-        if self.refusal == nil { self.refusal = reply }
+        self.refusal = reply
+        self.isRefusalTold = true
+        return reply
     }
 }
