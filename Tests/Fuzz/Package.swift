@@ -2,7 +2,7 @@
 import PackageDescription
 
 // A package of its own: every module of it is built with `--sanitize fuzzer`, whose library brings the main function.
-// scripts/fuzz builds and runs it. BrokerCore is the main package's, by symbolic link.
+// scripts/fuzz builds and runs it. BrokerCore and SMTPCore are the main package's, by symbolic link.
 let strict: [SwiftSetting] = [
     .strictMemorySafety(),
     .treatAllWarnings(as: .error),
@@ -11,9 +11,9 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
-func fuzzTarget(_ name: String) -> Target {
+func fuzzTarget(_ name: String, _ core: Target.Dependency = "BrokerCore") -> Target {
     .executableTarget(
-        name: name, dependencies: ["BrokerCore"], path: name,
+        name: name, dependencies: [core], path: name,
         swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])])
 }
 
@@ -23,6 +23,11 @@ let package = Package(
         .target(name: "BrokerCore", path: "BrokerCore", swiftSettings: strict),
         fuzzTarget("fuzz-policy"),
         fuzzTarget("fuzz-pb1"),
+        .target(name: "SMTPCore", path: "SMTPCore", swiftSettings: strict),
+        fuzzTarget("fuzz-command", "SMTPCore"),
+        fuzzTarget("fuzz-reply", "SMTPCore"),
+        fuzzTarget("fuzz-address", "SMTPCore"),
+        fuzzTarget("fuzz-xtext", "SMTPCore"),
     ],
     swiftLanguageModes: [.v6]
 )

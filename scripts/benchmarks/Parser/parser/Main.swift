@@ -1,0 +1,9 @@
+/// Prints, for each benchmark, lines of words: the benchmark, the case, then pairs of a name and a number.
+@main
+struct Main {
+    static func main() {
+        // `--quick`: to see that it works, not to quote.
+        let isQuick = CommandLine.arguments.dropFirst().contains("--quick")
+        benchmarkGrammar(rounds: isQuick ? 3 : 15, repetitions: isQuick ? 2_000 : 50_000)
+    }
+}
