@@ -15,9 +15,10 @@ let package = Package(
     name: "parser-benchmarks",
     targets: [
         .target(name: "SMTPCore", path: "SMTPCore", swiftSettings: strict),
+        .target(name: "Allocations", path: "allocations"),
         .executableTarget(
-            name: "parser", dependencies: ["SMTPCore"], path: "parser",
-            swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]),
+            name: "parser", dependencies: ["SMTPCore", "Allocations"], path: "parser",
+            swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])], linkerSettings: [.linkedLibrary("m")]),
     ],
     swiftLanguageModes: [.v6]
 )
