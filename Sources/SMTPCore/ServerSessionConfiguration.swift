@@ -36,22 +36,14 @@ public struct ServerSessionConfiguration: Sendable {
 }
 
 extension ServerSessionConfiguration {
-    /// The reply to EHLO: made once, as it is the same for every client.
-    public var extendedReply: SMTPReply {
-        var lines = [self.serverName]
-        if self.extensions.contains(.pipelining) { lines.append("PIPELINING") }
-        if self.extensions.contains(.size) {
-            lines.append(self.messageSize == 0 ? "SIZE" : "SIZE \(self.messageSize)")
-        }
-        if self.extensions.contains(.eightBitMIME) { lines.append("8BITMIME") }
-        if self.extensions.contains(.smtpUTF8) { lines.append("SMTPUTF8") }
-        if self.extensions.contains(.dsn) { lines.append("DSN") }
-        if self.extensions.contains(.enhancedStatusCodes) { lines.append("ENHANCEDSTATUSCODES") }
-        if self.extensions.contains(.chunking) { lines.append("CHUNKING") }
-        if self.extensions.contains(.limits) {
-            // RFC 9422 section 4.
-            lines.append("LIMITS RCPTMAX=\(self.recipients)" + (self.hasOneDomain ? " RCPTDOMAINMAX=1" : ""))
-        }
-        return SMTPReply(250, lines: lines)
+    /// What EHLO announces.
+    public var announcement: EHLOAnnouncement {
+        EHLOAnnouncement(
+            serverName: self.serverName, extensions: self.extensions, size: self.messageSize,
+            mechanisms: self.authMechanisms,
+            limits: .init(recipientMaximum: UInt64(self.recipients), domainMaximum: self.hasOneDomain ? 1 : nil))
     }
+
+    /// The reply to EHLO: made once, as it is the same for every client.
+    public var extendedReply: SMTPReply { self.announcement.reply }
 }

@@ -5,9 +5,11 @@ package import SMTPCore
 
 extension ServerExtensions {
     /// What this relay serves by itself, whatever its backends have.
-    package static let ofRelay: ServerExtensions = [.pipelining, .size, .eightBitMIME, .enhancedStatusCodes, .limits]
+    package static let ofRelay: ServerExtensions = [
+        .pipelining, .size, .eightBitMIME, .enhancedStatusCodes, .chunking, .limits,
+    ]
     /// What this relay serves where its backends do: it can pass it on, and do nothing about it itself.
-    package static let ofBackends: ServerExtensions = []
+    package static let ofBackends: ServerExtensions = [.smtpUTF8, .dsn]
 }
 
 extension RelayConfiguration {
@@ -36,17 +38,14 @@ extension RelayConfiguration {
     ///   - knowledge: what is known of the backends. What depends on them is announced where every backend of every group
     ///     is known to have it; where a lookup names further ones, it is not.
     ///   - configured: what a listener is to announce in place of what was learnt; nil where it is not configured.
-    ///   - own: what the relay serves by itself.
-    ///   - passedOn: what it serves where its backends do.
     package func announcement(
-        serverName: String, knowledge: BackendKnowledge, configured: ServerExtensions? = nil,
-        own: ServerExtensions = .ofRelay, passedOn: ServerExtensions = .ofBackends
+        serverName: String, knowledge: BackendKnowledge, configured: ServerExtensions? = nil
     ) -> EHLOAnnouncement {
-        let learnt = self.lookup == nil ? knowledge.shared(by: self.allBackends, of: passedOn) : []
+        let learnt = self.lookup == nil ? knowledge.shared(by: self.allBackends, of: .ofBackends) : []
         return EHLOAnnouncement(
             serverName: serverName,
             // What is configured is still bound by what the relay can serve at all.
-            extensions: configured?.intersection(own.union(passedOn)) ?? own.union(learnt),
+            extensions: configured?.intersection([.ofRelay, .ofBackends]) ?? [.ofRelay, learnt],
             size: UInt64(self.limits.messageSize),
             limits: .init(
                 recipientMaximum: UInt64(self.limits.recipients), domainMaximum: self.mayLeadApart ? 1 : nil))

@@ -80,13 +80,13 @@ package struct RelayService: Service {
             )
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let (snapshot, extendedReply) = state.forNewSession()
+                    let terms = state.terms()
                     let count = state.connections.add(1, ordering: .relaxed).newValue
                     channel.closeFuture.whenComplete { _ in state.connections.subtract(1, ordering: .relaxed) }
-                    guard count <= snapshot.configuration.limits.connections else {
+                    guard count <= terms.snapshot.configuration.limits.connections else {
                         return try channel.pipeline.syncOperations.addHandler(RefusalHandler(.tooManyConnections))
                     }
-                    try loops.serve(channel, snapshot, extendedReply)
+                    try loops.serve(channel, terms)
                 }
             }
     }
@@ -107,14 +107,15 @@ private struct LoopContexts: Sendable {
     }
 
     /// Gives a channel that has just been accepted its session.
-    func serve(_ channel: any Channel, _ snapshot: RelaySnapshot, _ extendedReply: SMTPReply) throws {
+    func serve(_ channel: any Channel, _ terms: RelayState.Terms) throws {
         guard let context = self.contexts[ObjectIdentifier(channel.eventLoop)]?.value else {
             preconditionFailure("a channel on a loop of another group")
         }
         let client = try channel.remoteAddress.orUnknown()
         let session = RelaySession(context: context, client: client, local: channel.localAddress)
         let handler = SMTPServerHandler(
-            configuration: snapshot.session, extendedReply: extendedReply, timeouts: snapshot.serverTimeouts,
+            configuration: terms.session, extendedReply: terms.extendedReply,
+            timeouts: terms.snapshot.serverTimeouts,
             form: .stuffed, sweep: context.sweep, delegate: session)
         session.start(handler)
         try channel.pipeline.syncOperations.addHandler(handler)

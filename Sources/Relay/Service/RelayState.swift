@@ -4,17 +4,29 @@ import Synchronization
 
 /// What all parts of a running relay share: what holds, and what is known of the backends.
 package final class RelayState: Sendable {
+    /// What a session with a client begins with, and keeps: a client that says EHLO twice is told the same.
+    package struct Terms: Sendable {
+        /// What holds.
+        package let snapshot: RelaySnapshot
+        /// What the session allows; its extensions are those that ``extendedReply`` announces.
+        package let session: ServerSessionConfiguration
+        /// The reply to EHLO.
+        package let extendedReply: SMTPReply
+    }
+
     private struct Current {
         var snapshot: RelaySnapshot
         var knowledge = BackendKnowledge()
-        /// The replies to EHLO that follow from both, by what a listener has configured; made as they are asked for.
-        var extendedReplies: [ServerExtensions?: SMTPReply] = [:]
+        /// What follows from both, by what a listener has configured; made as it is asked for.
+        var terms: [ServerExtensions?: Terms] = [:]
         var reloadHook: (@Sendable () -> Void)?
     }
 
     private let current: Mutex<Current>
     /// The clients that are connected.
     let connections = Atomic<Int>(0)
+    /// Names the transactions of all sessions.
+    let transactionIDs = TransactionIDs()
 
     /// Makes the state of a relay.
     package init(_ snapshot: RelaySnapshot) {
@@ -30,7 +42,7 @@ package final class RelayState: Sendable {
         let hook = self.current.withLock { current in
             current.snapshot = snapshot
             current.knowledge.keep(snapshot.backends)
-            current.extendedReplies = [:]
+            current.terms = [:]
             return current.reloadHook
         }
         hook?()
@@ -41,18 +53,21 @@ package final class RelayState: Sendable {
         self.current.withLock { $0.reloadHook = hook }
     }
 
-    /// What holds for a client that connects now, and the reply to its EHLO, which a session keeps: a client that says
-    /// EHLO twice is told the same.
+    /// What a session begins with whose client connects now.
     ///
     /// - Parameter configured: what the listener is to announce; nil for what follows from the backends.
-    package func forNewSession(announcing configured: ServerExtensions? = nil) -> (RelaySnapshot, SMTPReply) {
+    package func terms(announcing configured: ServerExtensions? = nil) -> Terms {
         self.current.withLock { current in
-            if let reply = current.extendedReplies[configured] { return (current.snapshot, reply) }
-            let reply = current.snapshot.configuration.announcement(
-                serverName: current.snapshot.serverName, knowledge: current.knowledge, configured: configured
-            ).reply
-            current.extendedReplies[configured] = reply
-            return (current.snapshot, reply)
+            if let terms = current.terms[configured] { return terms }
+            let snapshot = current.snapshot
+            let announcement = snapshot.configuration.announcement(
+                serverName: snapshot.serverName, knowledge: current.knowledge, configured: configured)
+            var session = snapshot.session
+            session.extensions = announcement.extensions
+            session.hasOneDomain = announcement.limits.domainMaximum == 1
+            let terms = Terms(snapshot: snapshot, session: session, extendedReply: announcement.reply)
+            current.terms[configured] = terms
+            return terms
         }
     }
 
@@ -63,7 +78,7 @@ package final class RelayState: Sendable {
             guard current.snapshot.backends.contains(backend), current.knowledge.learn(capabilities, of: backend) else {
                 return false
             }
-            current.extendedReplies = [:]
+            current.terms = [:]
             return true
         }
     }
