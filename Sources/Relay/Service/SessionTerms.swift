@@ -1,4 +1,4 @@
-import Routing
+package import Routing
 package import SMTPCore
 
 /// How a client is met at one listener.
@@ -11,7 +11,7 @@ package struct SessionTerms: Sendable {
     package let extendedReply: SMTPReply
 
     /// What follows from a configuration and from what is known of the backends.
-    init(_ snapshot: RelaySnapshot, _ knowledge: BackendKnowledge, listener: Int) {
+    package init(_ snapshot: RelaySnapshot, _ knowledge: BackendKnowledge, listener: Int) {
         let configuration = snapshot.configuration
         let limits = configuration.limits
         var session = ServerSessionConfiguration(serverName: snapshot.serverName)
