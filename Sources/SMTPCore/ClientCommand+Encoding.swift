@@ -20,7 +20,7 @@ extension ClientCommand {
         var line = CommandLineText(capacity: verb.utf8.count + argument.utf8.count)
         line.append(verb)
         line.append(argument)
-        return line.ended()
+        return line.end()
     }
 }
 
@@ -39,7 +39,7 @@ extension MailCommand {
         if let content = self.returnContent { line.append(" RET=", content.rawValue) }
         if let identifier = self.envelopeID { line.append(" ENVID=", identifier) }
         if let authorization = self.authorization { line.append(" AUTH=", authorization) }
-        return line.ended()
+        return line.end()
     }
 }
 
@@ -52,7 +52,7 @@ extension RecipientCommand {
         line.append(">")
         if let notify = self.notify { line.append(" NOTIFY=", notify.description) }
         if let recipient = self.originalRecipient { line.append(" ORCPT=", recipient) }
-        return line.ended()
+        return line.end()
     }
 }
 
@@ -78,7 +78,8 @@ private struct CommandLineText {
         self.append(value)
     }
 
-    consuming func ended() -> String {
+    /// (Not consuming: a copy of the whole would be made for it.)
+    mutating func end() -> String {
         self.text += "\r\n"
         return self.text
     }
