@@ -26,6 +26,10 @@ let package = Package(
         .target(name: "SMTPCore", path: "SMTPCore", swiftSettings: strict),
         fuzzTarget("fuzz-framing", "SMTPCore"),
         fuzzTarget("fuzz-differential", "SMTPCore"),
+        fuzzTarget("fuzz-command", "SMTPCore"),
+        fuzzTarget("fuzz-reply", "SMTPCore"),
+        fuzzTarget("fuzz-address", "SMTPCore"),
+        fuzzTarget("fuzz-xtext", "SMTPCore"),
     ],
     swiftLanguageModes: [.v6]
 )
