@@ -179,7 +179,7 @@ private struct OctetKinds {
 }
 
 /// Whether this is base64 in whole groups of four, one at least (RFC 4648 section 4).
-private func isBase64(_ text: Span<UInt8>) -> Bool {
+func isBase64(_ text: Span<UInt8>) -> Bool {
     guard !text.isEmpty, text.count & 3 == 0 else { return false }
     var end = text.count
     for _ in 0..<2 where text[end - 1] == UInt8(ascii: "=") { end -= 1 }
