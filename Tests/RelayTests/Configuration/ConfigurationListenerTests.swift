@@ -57,18 +57,18 @@ import Testing
         arguments: [
             (
                 "ehlo: [PIPELINIG]",
-                "2:27: listeners[0].ehlo[0]: \"PIPELINIG\" is not one of PIPELINING, SIZE, 8BITMIME, ENHANCEDSTATUSCODES, "
-                    + "CHUNKING, SMTPUTF8, DSN, LIMITS; did you mean \"PIPELINING\"?"
+                "2:27: listeners[0].ehlo[0]: \"PIPELINIG\" is not one of PIPELINING, SIZE, 8BITMIME, SMTPUTF8, DSN, "
+                    + "ENHANCEDSTATUSCODES, CHUNKING, LIMITS; did you mean \"PIPELINING\"?"
             ),
             (
                 "ehlo: [size]",
-                "2:27: listeners[0].ehlo[0]: \"size\" is not one of PIPELINING, SIZE, 8BITMIME, ENHANCEDSTATUSCODES, "
-                    + "CHUNKING, SMTPUTF8, DSN, LIMITS; did you mean \"SIZE\"?"
+                "2:27: listeners[0].ehlo[0]: \"size\" is not one of PIPELINING, SIZE, 8BITMIME, SMTPUTF8, DSN, "
+                    + "ENHANCEDSTATUSCODES, CHUNKING, LIMITS; did you mean \"SIZE\"?"
             ),
             (
                 "ehlo: [XCLIENT]",
-                "2:27: listeners[0].ehlo[0]: \"XCLIENT\" is not one of PIPELINING, SIZE, 8BITMIME, ENHANCEDSTATUSCODES, "
-                    + "CHUNKING, SMTPUTF8, DSN, LIMITS"
+                "2:27: listeners[0].ehlo[0]: \"XCLIENT\" is not one of PIPELINING, SIZE, 8BITMIME, SMTPUTF8, DSN, "
+                    + "ENHANCEDSTATUSCODES, CHUNKING, LIMITS"
             ),
             ("ehlo: SIZE", "2:26: listeners[0].ehlo: a list is expected here, not \"SIZE\""),
             ("ehlo: [SIZE, DSN, SIZE]", "2:38: listeners[0].ehlo[2]: SIZE is here a second time"),

@@ -18,7 +18,7 @@ let package = Package(
         .target(name: "Allocations", path: "allocations"),
         .executableTarget(
             name: "parser", dependencies: ["SMTPCore", "Allocations"], path: "parser",
-            swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])], linkerSettings: [.linkedLibrary("m")]),
+            swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]),
     ],
     swiftLanguageModes: [.v6]
 )
