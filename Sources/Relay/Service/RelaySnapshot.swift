@@ -13,6 +13,7 @@ package final class RelaySnapshot: Sendable {
     /// Every backend of every group, each once.
     let backends: Set<BackendAddress>
     let serverTimeouts: SMTPServerTimeouts
+    let clientTimeouts: SMTPClientTimeouts
     private let balancers: Mutex<[String: Balancer]>
 
     /// Makes a snapshot; `hostName` is the server's name where the configuration has none.
@@ -26,6 +27,13 @@ package final class RelaySnapshot: Sendable {
         timeouts.dataBlock = configuration.timeouts.dataBlock
         timeouts.dataRate = configuration.limits.dataRate
         self.serverTimeouts = timeouts
+        var backend = SMTPClientTimeouts()
+        backend.greeting = configuration.timeouts.greeting
+        backend.hello = configuration.timeouts.backendCommand
+        backend.mail = configuration.timeouts.backendCommand
+        backend.recipient = configuration.timeouts.backendCommand
+        backend.dataBlock = configuration.timeouts.backendDataBlock
+        self.clientTimeouts = backend
         self.balancers = Mutex([:])
     }
 

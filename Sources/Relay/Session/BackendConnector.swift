@@ -15,6 +15,10 @@ struct BackendConnector {
         let handler: SMTPClientHandler
         /// The backend, for the log.
         let address: String
+        /// What holds for messages that go there.
+        let policy: DeliveryPolicy
+        /// Where it is reached, without brackets; nil where a name was resolved, or by a path.
+        let endpoint: (host: String, port: Int)?
         /// The backend of a group; nil for a server that a lookup named.
         let backend: BackendAddress?
     }
@@ -33,11 +37,15 @@ struct BackendConnector {
         case .group(let group):
             self.connect(to: group, tried: [], delegate: delegate, completion: completion)
         case .server(let address, _):
-            let handler = self.makeHandler(delegate)
+            let handler = self.makeHandler(self.snapshot.configuration.lookupPolicy, delegate)
             self.attempt(.socketAddress(address), handler) { error in
                 if let error { self.report(error, address.hostAndPort) }
+                guard error == nil else { return completion(nil) }
+                let endpoint = address.port.map { (host: address.ipAddress ?? "", port: $0) }
                 completion(
-                    error == nil ? Connection(handler: handler, address: address.hostAndPort, backend: nil) : nil)
+                    Connection(
+                        handler: handler, address: address.hostAndPort,
+                        policy: self.snapshot.configuration.lookupPolicy, endpoint: endpoint, backend: nil))
             }
         }
     }
@@ -49,11 +57,14 @@ struct BackendConnector {
         guard NIODeadline.now() < self.deadline, let index = self.snapshot.nextBackend(of: group, excluding: tried)
         else { return completion(nil) }
         let backend = group.backends[index].address
-        let handler = self.makeHandler(delegate)
+        let handler = self.makeHandler(group.policy, delegate)
         handler.onClose { [snapshot] in snapshot.backendEnded(index, of: group) }
         self.attempt(.backend(backend), handler) { error in
             guard let error else {
-                return completion(Connection(handler: handler, address: backend.description, backend: backend))
+                return completion(
+                    Connection(
+                        handler: handler, address: backend.description, policy: group.policy, endpoint: nil,
+                        backend: backend))
             }
             self.report(error, backend.description)
             self.snapshot.backendEnded(index, of: group)
@@ -66,8 +77,10 @@ struct BackendConnector {
         case backend(BackendAddress)
     }
 
-    private func makeHandler(_ delegate: any SMTPClientDelegate) -> SMTPClientHandler {
-        SMTPClientHandler(name: self.snapshot.serverName, sweep: self.context.sweep, delegate: delegate)
+    private func makeHandler(_ policy: DeliveryPolicy, _ delegate: any SMTPClientDelegate) -> SMTPClientHandler {
+        SMTPClientHandler(
+            name: self.snapshot.serverName, policy: .init(eightBit: policy.refusesEightBit ? .refuse : .pass),
+            timeouts: self.snapshot.clientTimeouts, sweep: self.context.sweep, delegate: delegate)
     }
 
     private func attempt(_ target: Target, _ handler: SMTPClientHandler, completion: @escaping ((any Error)?) -> Void) {

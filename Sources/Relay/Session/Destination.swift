@@ -19,6 +19,14 @@ package enum Destination: Equatable, Sendable {
         }
     }
 
+    /// What holds for messages that go there.
+    func policy(lookup: DeliveryPolicy) -> DeliveryPolicy {
+        switch self {
+        case .group(let group): group.policy
+        case .server: lookup
+        }
+    }
+
     /// What the log calls it.
     package var name: String {
         switch self {

@@ -15,23 +15,30 @@ final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
     /// Where the client found us.
     private let local: SocketAddress?
     private lazy var clientName = self.client.hostAndPort
-    private lazy var clientIP = LookupRequest.clientIP(of: self.client)
-    private var snapshot: RelaySnapshot
-    private weak var server: SMTPServerHandler?
+    private(set) lazy var clientIP = LookupRequest.clientIP(of: self.client)
+    private(set) var snapshot: RelaySnapshot
+    private(set) weak var server: SMTPServerHandler?
     private var sweepToken: SessionSweep.Token?
     private(set) var deadline = NIODeadline.distantFuture
 
-    private var transaction = RelayTransaction()
-    private var connection: BackendConnector.Connection?
+    private(set) var transaction = RelayTransaction()
+    private(set) var connection: BackendConnector.Connection?
     /// Counts connections, so that the outcome of one that nobody waits for any more is known as such.
     private var connectionID: UInt64 = 0
     /// Counts the recipients that were decided, so that a lookup's answer that comes too late for its own recipient is
     /// not taken for the next one's.
     private var decisionID: UInt64 = 0
+    /// What becomes of the replies of the connection's backend; nil where that has to be found out anew.
+    var mapping: ReplyMapping?
+    /// The domains of the transaction's recipients: no names of the backend's, even where it has the same.
+    private(set) var recipientDomains: [String] = []
+    /// The first recipient that was accepted.
+    private(set) var firstAccepted: ForwardPath?
+    private(set) var resolving: ForwardPath?
     private var mailLine = ByteBuffer()
     private var recipientLine = ByteBuffer()
     private var refusedLookups = 0
-    private var log = TransactionLog()
+    private(set) var log = TransactionLog()
     private var isClosed = false
 
     init(context: LoopContext, client: SocketAddress, local: SocketAddress?) {
@@ -72,12 +79,20 @@ extension RelaySession {
         }
         self.mailLine = line
         let now = Int64(Date().timeIntervalSince1970)
+        self.recipientDomains = []
+        self.firstAccepted = nil
+        self.mapping = nil
         self.log.began(mail, id: self.context.state.transactionIDs.next(unixTime: now))
         self.transaction.began(mail)
     }
 
     func resolveRecipient(_ recipient: RecipientCommand, line: ByteBuffer) {
         self.recipientLine = line
+        self.resolving = recipient.forwardPath
+        if case .mailbox(let mailbox) = recipient.forwardPath, !self.recipientDomains.contains(mailbox.domain) {
+            self.recipientDomains.append(mailbox.domain)
+            self.mapping = nil
+        }
         self.deadline = .now() + self.snapshot.configuration.timeouts.recipient
         self.perform(self.transaction.recipient(recipient))
     }
@@ -148,13 +163,15 @@ extension RelaySession {
 
     func clientAnswered(_ question: ClientSession.Question, _ reply: SMTPReply) {
         self.perform(
-            self.transaction.answered(question, reply, isOpen: self.connection?.handler.isOpen ?? false))
+            self.transaction.answered(
+                question, self.replyMapping.masked(reply), isOpen: self.connection?.handler.isOpen ?? false))
     }
 
     func clientFailed(_ failure: SMTPClientFailure) {
         self.log.backendFailed(self.context.logger, failure, backend: self.connection?.address, self.clientName)
+        let masked = self.masked(failure)
         self.connection = nil
-        self.perform(self.transaction.failed(.session(failure)))
+        self.perform(self.transaction.failed(.session(masked)))
         self.server?.resumeReading()
     }
 
@@ -173,6 +190,7 @@ extension RelaySession {
                 return
             }
             self.connection = connection
+            self.mapping = nil
             if connection == nil { self.perform(self.transaction.failed(.unreachable)) }
         }
     }
@@ -203,7 +221,7 @@ extension RelaySession {
         case .connect(let destination):
             self.connect(to: destination)
         case .begin(let mail, let recipient):
-            self.connection?.handler.begin(mail, recipient)
+            self.connection?.handler.begin(self.enlarged(mail, for: self.transaction.asked), recipient)
         case .addRecipient(let recipient):
             self.connection?.handler.recipient(recipient)
         case .prepareMessage:
@@ -229,10 +247,12 @@ extension RelaySession {
         self.deadline = .distantFuture
         switch answer {
         case .recipient(let reply, let closing):
+            if reply.isPositiveCompletion, self.firstAccepted == nil { self.firstAccepted = self.resolving }
             self.log.answered(recipient: reply)
             self.server?.recipientCompleted(reply, closing: closing)
         case .data(let reply):
-            self.server?.dataCompleted(reply)
+            if reply.isPositiveIntermediate { self.writeReceivedField() }
+            self.server?.dataCompleted(reply, terms: self.messageTerms)
         case .message(let reply):
             self.log.completed(self.context.logger, reply, backend: backend, self.clientName)
             self.server?.messageCompleted(reply)
@@ -248,7 +268,7 @@ extension RelaySession {
         let id = self.decisionID
         switch self.snapshot.routes.decide(recipient.forwardPath) {
         case .group(let group):
-            return self.perform(self.transaction.decided(.forward(.group(group))))
+            return self.forward(to: .group(group))
         case .reject(let reply):
             return self.perform(self.transaction.decided(.refuse(reply, closing: false)))
         case .noMatch:
@@ -268,6 +288,15 @@ extension RelaySession {
         }
     }
 
+    /// A size that the client declared is refused where the destination's own limit is known (RFC 1870 section 6.1).
+    private func forward(to destination: Destination) {
+        let limit = self.policy(of: destination).size
+        if let limit, let size = self.transaction.mail.size, size > limit {
+            return self.perform(self.transaction.decided(.refuse(.messageTooBig, closing: false)))
+        }
+        self.perform(self.transaction.decided(.forward(destination)))
+    }
+
     private func lookupCompleted(_ result: Result<LookupVerdict, LookupError>, _ id: UInt64) {
         guard id == self.decisionID, !self.isClosed else { return }
         switch result {
@@ -278,8 +307,7 @@ extension RelaySession {
             )
             self.perform(self.transaction.decided(.refuse(.lookupFailed, closing: false)))
         case .success(.allowed(let allowed)):
-            self.perform(
-                self.transaction.decided(.forward(.server(allowed.server, group: allowed.group))))
+            self.forward(to: .server(allowed.server, group: allowed.group))
         case .success(.denied(let denial)):
             self.refusedLookups += 1
             self.refuse(denial, id)

@@ -96,7 +96,8 @@ package struct RelayTransaction {
 
     private var leg = Leg.none
     private var phase = Phase.idle
-    private var mail = MailCommand(.null)
+    /// What the transaction began with.
+    package private(set) var mail = MailCommand(.null)
     /// Where the accepted recipients go; nil before the first.
     private var fixed: Destination?
     /// The domains of the recipients that were accepted by lookup: a later answer for one of them is a verdict only.
@@ -106,6 +107,17 @@ package struct RelayTransaction {
 
     /// Makes the state of a client that has just connected.
     package init() {}
+
+    /// Where the accepted recipients go; nil before the first.
+    package var destination: Destination? { self.fixed }
+
+    /// Where the recipient goes that a backend is being asked about; nil where none is.
+    package var asked: Destination? {
+        switch self.phase {
+        case .connecting(let pending), .asking(let pending): pending.destination
+        case .idle, .open, .deciding, .preparing, .sending, .discarding, .answering, .orphaned: nil
+        }
+    }
 
     /// Whether octets of a message are to be written to the leg.
     package var isSending: Bool {

@@ -78,12 +78,14 @@ package struct ReplyMapping: Sendable {
     }
 
     /// The reply as the client gets it.
-    package func relayed(_ reply: SMTPReply) -> SMTPReply {
-        let relayed = reply.relayed
-        guard !self.names.isEmpty else { return relayed }
-        let lines = relayed.lines
+    package func relayed(_ reply: SMTPReply) -> SMTPReply { self.masked(reply.relayed) }
+
+    /// The reply with the backend's names replaced, and its codes as they are.
+    package func masked(_ reply: SMTPReply) -> SMTPReply {
+        guard !self.names.isEmpty else { return reply }
+        let lines = reply.lines
         let masked = lines.map(self.masked)
-        return masked == lines ? relayed : SMTPReply(relayed.replyCode, relayed.enhancedStatusCode, lines: masked)
+        return masked == lines ? reply : SMTPReply(reply.replyCode, reply.enhancedStatusCode, lines: masked)
     }
 }
 

@@ -5,9 +5,9 @@ import SMTPNIO
 
 /// What the log says of a transaction: one line at its end, with everything in it but the message.
 struct TransactionLog {
-    private var id = ""
+    private(set) var id = ""
     private var reversePath = ReversePath.null
-    private var accepted = 0
+    private(set) var accepted = 0
     private var refused = 0
     private var receipt = MessageReceipt()
 

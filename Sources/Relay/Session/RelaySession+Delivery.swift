@@ -1,0 +1,73 @@
+import FoundationEssentials
+import NIOCore
+import Routing
+import SMTPCore
+import SMTPNIO
+
+// What the destination of a transaction asks for: on which terms a message is received, the Received field in front of
+// it, and what of the backend's replies the client gets to read.
+
+extension RelaySession {
+    func policy(of destination: Destination) -> DeliveryPolicy {
+        destination.policy(lookup: self.snapshot.configuration.lookupPolicy)
+    }
+
+    /// The terms of the transaction's destination; nil while it has none.
+    var messageTerms: MessageTerms? {
+        guard let policy = self.transaction.destination.map(self.policy) else { return nil }
+        let limit = UInt64(self.snapshot.configuration.limits.messageSize)
+        return MessageTerms(policy: policy.message, size: policy.size ?? limit)
+    }
+
+    /// The field for a message to `recipient` alone, or to several where that is nil.
+    private func receivedField(for recipient: ForwardPath?) -> ReceivedField {
+        let greeting = self.server?.clientGreeting
+        var transmission = ReceivedField.Transmission(usesSMTPUTF8: self.transaction.mail.usesSMTPUTF8)
+        if case .ehlo = greeting { transmission.isExtended = true }
+        return ReceivedField(
+            helo: greeting?.name ?? "", clientName: nil, clientAddress: self.clientIP,
+            serverName: self.snapshot.serverName, transmission: transmission, id: self.log.id, recipient: recipient,
+            unixTime: Int64(Date().timeIntervalSince1970))
+    }
+
+    /// MAIL with the length of our field added to what the client said (RFC 1870 section 6.1 counts what is sent).
+    func enlarged(_ mail: MailCommand, for destination: Destination?) -> MailCommand {
+        guard let size = mail.size, let destination, self.policy(of: destination).addsReceived else { return mail }
+        var mail = mail
+        let (sum, overflows) = size.addingReportingOverflow(UInt64(self.receivedField(for: self.resolving).length))
+        mail.size = overflows ? .max : sum
+        return mail
+    }
+
+    /// Puts our field in front of the message (RFC 5321 section 4.4).
+    func writeReceivedField() {
+        guard let destination = self.transaction.destination, self.policy(of: destination).addsReceived else { return }
+        let field = self.receivedField(for: self.log.accepted == 1 ? self.firstAccepted : nil)
+        self.connection?.handler.writeMessage(ByteBuffer(bytes: field.octets))
+    }
+
+    /// What becomes of the backend's replies.
+    var replyMapping: ReplyMapping {
+        if let mapping = self.mapping { return mapping }
+        let mapping = self.makeMapping()
+        self.mapping = mapping
+        return mapping
+    }
+
+    private func makeMapping() -> ReplyMapping {
+        guard let connection = self.connection, connection.policy.masksReplies else { return ReplyMapping() }
+        return ReplyMapping(
+            serverName: self.snapshot.serverName, introduced: connection.handler.serverNames,
+            configured: connection.backend, address: connection.endpoint, known: self.recipientDomains)
+    }
+
+    /// A failure whose reply, where it has one, the client may read.
+    func masked(_ failure: SMTPClientFailure) -> SMTPClientFailure {
+        switch failure {
+        case .session(let error):
+            .session(ClientSessionError(code: error.code, reply: self.replyMapping.masked(error.reply)))
+        case .syntax, .answeredUnasked, .timeout, .closed:
+            failure
+        }
+    }
+}
