@@ -32,7 +32,7 @@ extension ServerCapabilities {
         var mail = mail
         // RFC 6531 section 3.5: without SMTPUTF8 the message must not go on; the parameter alone says that it is needed,
         // since its header may be UTF-8 where its envelope is not.
-        if !self.extensions.contains(.smtpUTF8), mail.usesSMTPUTF8 || !mail.reversePath.description.isASCII {
+        if !self.extensions.contains(.smtpUTF8), mail.usesSMTPUTF8 || !mail.isASCII {
             throw EnvelopeRefusal(reply: .needsSMTPUTF8)
         }
         switch mail.body {
@@ -62,12 +62,12 @@ extension ServerCapabilities {
     /// - Throws: the answer for the recipient, where its address needs SMTPUTF8 and the server lacks it.
     public func adapted(_ recipient: RecipientCommand) throws(EnvelopeRefusal) -> RecipientCommand {
         var recipient = recipient
-        if !self.extensions.contains(.smtpUTF8), !recipient.forwardPath.description.isASCII {
-            throw EnvelopeRefusal(reply: .needsSMTPUTF8)
-        }
         if !self.extensions.contains(.dsn) {
             recipient.notify = nil
             recipient.originalRecipient = nil
+        }
+        if !self.extensions.contains(.smtpUTF8), !recipient.isASCII {
+            throw EnvelopeRefusal(reply: .needsSMTPUTF8)
         }
         return recipient
     }
@@ -79,8 +79,4 @@ extension SMTPReply {
     /// `554 5.6.3`: the message would have to be converted for its destination (RFC 6152 section 3).
     public static let needsConversion = SMTPReply(
         554, .init(5, 6, 3), "Body type not available here, conversion needed")
-}
-
-extension String {
-    fileprivate var isASCII: Bool { self.utf8.allSatisfy { $0 < 0x80 } }
 }

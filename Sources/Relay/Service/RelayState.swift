@@ -15,6 +15,8 @@ package final class RelayState: Sendable {
     private let current: Mutex<Current>
     /// The clients that are connected.
     let connections = Atomic<Int>(0)
+    /// Names the transactions of all sessions.
+    let transactionIDs = TransactionIDs()
 
     /// Makes the state of a relay.
     package init(_ snapshot: RelaySnapshot) {

@@ -1,4 +1,5 @@
 import AuthHTTP
+import FoundationEssentials
 import Logging
 import NIOCore
 import Routing
@@ -70,7 +71,8 @@ extension RelaySession {
             self.perform(self.transaction.configurationReplaced())
         }
         self.mailLine = line
-        self.log.began(mail)
+        let now = Int64(Date().timeIntervalSince1970)
+        self.log.began(mail, id: self.context.state.transactionIDs.next(unixTime: now))
         self.transaction.began(mail)
     }
 

@@ -14,6 +14,11 @@ extension SMTPReply {
     package static let backendUnreachable = SMTPReply(451, .init(4, 4, 1), "No backend available, try again later")
     /// `451 4.3.0`: the backend does not want to talk to us, or not sensibly.
     package static let backendRefused = SMTPReply(451, .init(4, 3, 0), "Backend not usable, try again later")
+    /// `454 4.7.0`: there is no TLS with the backend, and its group asks for it.
+    package static let backendTLSFailed = SMTPReply(
+        454, .init(4, 7, 0), "No TLS with backend, try again later")
+    /// `421 4.3.2`: the relay has too much to do, then the channel closes.
+    package static let overloaded = SMTPReply(421, .init(4, 3, 2), "System busy, try again later")
     /// `451 4.4.2`: the backend went away, or fell silent.
     package static let backendLost = SMTPReply(451, .init(4, 4, 2), "Connection to backend lost, try again later")
     /// `451 4.4.2`: the final dot was sent, and no answer came. The backend may have the message all the same

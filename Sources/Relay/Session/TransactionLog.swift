@@ -5,13 +5,15 @@ import SMTPNIO
 
 /// What the log says of a transaction: one line at its end, with everything in it but the message.
 struct TransactionLog {
+    private var id = ""
     private var reversePath = ReversePath.null
     private var accepted = 0
     private var refused = 0
     private var receipt = MessageReceipt()
 
-    mutating func began(_ mail: MailCommand) {
+    mutating func began(_ mail: MailCommand, id: TransactionID) {
         self = TransactionLog()
+        self.id = id.description
         self.reversePath = mail.reversePath
     }
 
@@ -57,7 +59,8 @@ struct TransactionLog {
     private func line(_ word: String, _ reply: SMTPReply?, _ backend: String?, _ client: String) -> String {
         var line = word
         line.reserveCapacity(256)
-        line += " client=\(client) from=\(Self.value("<\(self.reversePath)>")) recipients=\(self.accepted)"
+        line +=
+            " id=\(self.id) client=\(client) from=\(Self.value("<\(self.reversePath)>")) recipients=\(self.accepted)"
         if self.refused > 0 { line += " recipients-refused=\(self.refused)" }
         if self.receipt.size > 0 { line += " size=\(self.receipt.size)" }
         if self.receipt.bareLineFeeds > 0 { line += " bare-lf=\(self.receipt.bareLineFeeds)" }

@@ -1,0 +1,148 @@
+package import Routing
+package import SMTPCore
+
+/// What a backend's reply becomes before a client gets it.
+///
+/// - An enhanced code of its class is added where it has none (RFC 2034).
+/// - 421 becomes 451: it would say that *our* channel closes (RFC 5321 section 3.8).
+/// - The backend's own names become ours: who sends mail to us need not learn what stands behind us.
+/// - Texts are ASCII unless the transaction asked for SMTPUTF8 (RFC 6531 section 3.7.4): the handler sees to that where it
+///   writes them.
+///
+/// All lines of a reply are kept.
+package struct ReplyMapping: Sendable {
+    /// The most octets of a line's text, so that with its codes and CRLF it has 512 (RFC 5321 section 4.5.3.1.5).
+    private static let longestText = 490
+    /// A name of one label with fewer octets stands in too many texts by chance.
+    private static let shortestLabel = 3
+    /// Words that stand in greetings where a name should, and in texts where they name nobody.
+    private static let commonWords: Set<String> = [
+        "smtp", "esmtp", "lmtp", "mail", "server", "ready", "hello", "postmaster",
+    ]
+
+    private let serverName: String
+    /// What is replaced, in lower case, the longest first.
+    private let names: [[UInt8]]
+
+    /// Makes a mapping that leaves texts as they are: `replies: pass`.
+    package init() {
+        self.serverName = ""
+        self.names = []
+    }
+
+    /// Makes a mapping that replaces a backend's names by `serverName`.
+    ///
+    /// - Parameters:
+    ///   - introduced: the first words of the backend's greeting and of its reply to EHLO. One that could be any word, as
+    ///     it has no dot, counts where both are the same.
+    ///   - configured: the backend as the configuration has it; nil where a lookup named it.
+    ///   - address: its IP address, without brackets, and its port; nil where it has none.
+    ///   - known: names that the client itself has said, such as its recipients' domains: they give nothing away.
+    package init(
+        serverName: String, introduced: [String], configured: BackendAddress?,
+        address: (host: String, port: Int)? = nil,
+        known: [String] = []
+    ) {
+        var names: Set<String> = []
+        for name in introduced where name.utf8.contains(where: { $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: ":") }) {
+            names.insert(name)
+        }
+        if introduced.count > 1, let name = introduced.first,
+            introduced.allSatisfy({ $0.lowercasedASCII == name.lowercasedASCII })
+        {
+            names.insert(name)
+        }
+        switch configured {
+        case .host(let name, let port): names.formUnion([name, "\(name):\(port)"])
+        case .ip(let address, let port): names.formUnion(Self.spellings(address.description, Int(port)))
+        case .unix(let path): names.insert(path)
+        case nil: break
+        }
+        if let address { names.formUnion(Self.spellings(address.host, address.port)) }
+        let known = Set((known + [serverName]).map(\.lowercasedASCII))
+        self.serverName = serverName
+        self.names =
+            names.map(\.lowercasedASCII)
+            .filter { name in
+                !known.contains(name) && !Self.commonWords.contains(name) && name.utf8.count >= Self.shortestLabel
+            }
+            .map { Array($0.utf8) }
+            .sorted { $0.count > $1.count }
+    }
+
+    /// The ways to write an address: alone, in brackets as RFC 5321 has literals, with the port.
+    private static func spellings(_ host: String, _ port: Int) -> [String] {
+        host.utf8.contains(UInt8(ascii: ":"))
+            ? [host, "[\(host)]", "[ipv6:\(host)]", "[\(host)]:\(port)"]
+            : [host, "[\(host)]", "\(host):\(port)", "[\(host)]:\(port)"]
+    }
+
+    /// The reply as the client gets it.
+    package func relayed(_ reply: SMTPReply) -> SMTPReply {
+        let relayed = reply.relayed
+        guard !self.names.isEmpty else { return relayed }
+        let lines = relayed.lines
+        let masked = lines.map(self.masked)
+        return masked == lines ? relayed : SMTPReply(relayed.replyCode, relayed.enhancedStatusCode, lines: masked)
+    }
+}
+
+extension ReplyMapping {
+    /// The text with each of the names, where it stands as a word of its own, replaced.
+    private func masked(_ text: String) -> String {
+        let octets = Array(text.utf8)
+        var result: [UInt8] = []
+        var index = 0
+        var lastEnd = -1
+        while index < octets.count {
+            guard let name = self.name(in: octets, at: index) else {
+                result.append(octets[index])
+                index += 1
+                continue
+            }
+            // `backend.example[192.0.2.1]` is one thing by two names.
+            if index != lastEnd { result += self.serverName.utf8 }
+            index += name
+            lastEnd = index
+        }
+        guard result.count != octets.count || result != octets else { return text }
+        // Replacing can lengthen a line, and a backend could fill one with its name.
+        if result.count > max(Self.longestText, octets.count) {
+            result.removeLast(result.count - max(Self.longestText, octets.count))
+            // The cut must not leave half a character.
+            while let last = result.last, last >= 0x80 { result.removeLast() }
+        }
+        return String(decoding: result, as: UTF8.self)
+    }
+
+    /// How long the name is that begins here; nil where none does.
+    private func name(in text: [UInt8], at start: Int) -> Int? {
+        let isWithinName =
+            start > 0 && (Self.isPartOfName(text[start - 1]) || text[start - 1] == UInt8(ascii: "."))
+        return self.names.first { name in
+            guard start + name.count <= text.count else { return false }
+            for (offset, octet) in name.enumerated() where lowerCased(text[start + offset]) != octet { return false }
+            // A bracket is a boundary by itself.
+            if isWithinName, name.first.map(Self.isPartOfName) == true { return false }
+            let end = start + name.count
+            guard end < text.count, name.last.map(Self.isPartOfName) == true else { return true }
+            // A dot may end the sentence, or lead on to the rest of a longer name.
+            let next = text[end] == UInt8(ascii: ".") && end + 1 < text.count ? text[end + 1] : text[end]
+            return !Self.isPartOfName(next)
+        }?.count
+    }
+
+    private static func isPartOfName(_ octet: UInt8) -> Bool {
+        octet >= 0x80 || octet == UInt8(ascii: "-") || octet == UInt8(ascii: "_")
+            || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(octet)
+            || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(lowerCased(octet))
+    }
+}
+
+private func lowerCased(_ octet: UInt8) -> UInt8 {
+    (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(octet) ? octet | 0x20 : octet
+}
+
+extension String {
+    fileprivate var lowercasedASCII: String { String(decoding: self.utf8.map(lowerCased), as: UTF8.self) }
+}
