@@ -51,6 +51,8 @@ extension SMTPServerHandler {
     private func line(_ body: (ByteBuffer) -> Void) -> Bool {
         let longest = self.longestLine
         guard let length = self.incoming.octetsBeforeLineFeed else {
+            // A ClientHello may have no line end at all.
+            if self.isForeignProtocol { self.malformed(.foreignProtocol) }
             guard self.incoming.readableBytes >= longest else { return false }
             if self.isChunk {
                 self.malformed(.lineTooLong)
@@ -85,6 +87,12 @@ extension SMTPServerHandler {
         return CommandParser.longestLine(startingWith: incoming.readableBytesUInt8Span)
     }
 
+    private var isForeignProtocol: Bool {
+        guard case .commands = self.input else { return false }
+        let incoming = self.incoming
+        return CommandParser.isForeignProtocol(startingWith: incoming.readableBytesUInt8Span)
+    }
+
     private var isChunk: Bool {
         let incoming = self.incoming
         return CommandParser.isChunk(startingWith: incoming.readableBytesUInt8Span)
@@ -92,9 +100,10 @@ extension SMTPServerHandler {
 
     /// A line that cannot be read at all. Behind BDAT octets follow it, nobody knows how many.
     private func malformed(_ error: CommandSyntaxError) {
-        let isChunk = self.isChunk
+        let error: CommandSyntaxError =
+            self.isChunk ? .badChunkSize : self.isForeignProtocol ? .foreignProtocol : error
         self.input = .commands
-        self.perform(self.session.receiveMalformed(isChunk ? .badChunkSize : error))
+        self.perform(self.session.receiveMalformed(error))
     }
 
     private func command(_ line: ByteBuffer) {
