@@ -13,11 +13,16 @@ class Backend:
     """A program that listens on `port` and stores what it receives."""
 
     utf8 = True  # (whether it announces SMTPUTF8)
+    refusal = "nothing"  # (how its reply begins to a message that it does not like)
     not_by_sendmail = ()  # (cases that its own sendmail changes before it sends them on)
 
     def __init__(self, port):
         self.port, self.store = port, Store(self.name)
         self.start()
+
+    def is_done(self):
+        """Whether all that was received is stored."""
+        return True
 
     def deliver(self):
         return f"{world.FOLDER}/deliver {self.store.folder}"
@@ -29,7 +34,7 @@ class Postfix(Backend):
     name = "postfix"
     log = "/var/log/postfix.log"
 
-    def __init__(self, port, ports=()):
+    def __init__(self, port, ports=(9,)):
         self.ports = ports
         super().__init__(port)
 
@@ -92,6 +97,7 @@ smtp unix - - n - - smtp
 discard unix - - n - - discard
 error unix - - n - - error
 retry unix - - n - - error
+showq unix n - n - - showq
 proxymap unix - - n - - proxymap
 scache unix - - n - 1 scache
 anvil unix - - n - 1 anvil
@@ -106,6 +112,9 @@ store unix - n n - 8 pipe
         with open(path, "rb") as file:
             world.run("/usr/sbin/sendmail", "-C", self.configuration, "-i", "-f", sender, "--", *recipients, stdin=file)
 
+    def is_done(self):
+        return world.run("/usr/sbin/postqueue", "-c", self.configuration, "-j").strip() == ""
+
     def failure(self, token):
         """What the log says of a message that was not delivered."""
         return logged(self.log, rf"to=<[^>]*{token}[^>]*>.* status=(?:bounced|deferred|undeliverable) (.*)")
@@ -115,7 +124,7 @@ class Exim(Backend):
     name = "exim"
     log = "/var/log/exim/main"
 
-    def __init__(self, port, ports=()):
+    def __init__(self, port, ports=(9,)):
         self.ports = ports
         super().__init__(port)
 
@@ -205,6 +214,9 @@ begin rewrite
         with open(path, "rb") as file:
             world.run("/usr/sbin/exim4", "-odb", "-i", "-f", sender, "--", *recipients, stdin=file)
 
+    def is_done(self):
+        return world.run("/usr/sbin/exim4", "-bpc").strip() == "0"
+
     def failure(self, token):
         return logged(self.log, rf" (?:\*\*|==) \S*{token}\S* (.*)")
 
@@ -212,10 +224,11 @@ begin rewrite
 class OpenSMTPD(Backend):
     name = "opensmtpd"
     utf8 = False
+    refusal = "550 5.7.1 Delivery not authorized, message refused: Message is not RFC 2822 compliant"
     # Its sendmail makes long lines quoted-printable.
     not_by_sendmail = ("998", "8000")
 
-    def __init__(self, port, ports=()):
+    def __init__(self, port, ports=(9,)):
         self.ports = ports
         super().__init__(port)
 
@@ -247,15 +260,25 @@ match from any for any action "drop"
                 "sendmail", "-f", sender, "--", *recipients, stdin=file, executable="/usr/sbin/smtpctl",
                 group="opensmtpq")
 
+    def is_done(self):
+        return world.run("smtpctl", "show", "queue", executable="/usr/sbin/smtpctl", group="opensmtpq").strip() == ""
+
     def failure(self, token):
         return logged(self.program.path, rf"to=<[^>]*{token}.* result=\"?(?:PermFail|TempFail)\"? (.*)")
 
 
-AIOSMTPD = """\
-import asyncio, os, sys
-from aiosmtpd.smtp import SMTP
+AIOSMTPD = r"""import asyncio, inspect, os, sys
+import aiosmtpd.smtp as module
 
 folder, port = sys.argv[1], int(sys.argv[2])
+if "unpatched" in sys.argv:
+    # As it was before CVE-2024-27305, which Debian's has the patch for: LF ends a line.
+    source = inspect.getsource(module)
+    for new, old in ("readuntil(b'\\r\\n')", "readuntil()"), ("endswith(b'\\r\\n')", "endswith(b'\\n')"):
+        assert new in source
+        source = source.replace(new, old)
+    exec(compile(source, module.__file__, "exec"), module.__dict__)
+SMTP = module.SMTP
 SMTP.line_length_limit = 1 << 20  # (else it refuses a line of more than 1,001 octets)
 number = 0
 
@@ -267,7 +290,7 @@ class Handler:
             file.write(envelope.original_content)
         with open(f"{folder}/{number}.part", "wb") as file:
             for value in [envelope.mail_from, *envelope.rcpt_tos]:
-                file.write(value.encode(errors="surrogateescape") + b"\\0")
+                file.write(value.encode(errors="surrogateescape") + b"\0")
         os.rename(f"{folder}/{number}.part", f"{folder}/{number}.envelope")
         return "250 2.0.0 taken"
 
@@ -284,12 +307,13 @@ asyncio.run(main())
 
 class Aiosmtpd(Backend):
     name = "aiosmtpd"
+    options = []
 
     def start(self):
         path = world.write(world.FOLDER + "/app.py", AIOSMTPD)
         self.store.take = self.take
         self.program = world.Program(
-            "/usr/bin/python3", path, self.store.folder, str(self.port), port=self.port, user=world.USERS["store"])
+            "/usr/bin/python3", path, self.store.folder, str(self.port), *self.options, port=self.port, user=world.USERS["store"])
 
     def take(self, path):
         """As the store does, but line ends are as they were on the wire."""
@@ -302,6 +326,11 @@ class Aiosmtpd(Backend):
         os.unlink(path)
         os.unlink(path.removesuffix("envelope") + "content")
         return sender, recipients, data
+
+
+class UnpatchedAiosmtpd(Aiosmtpd):
+    name = "unpatched aiosmtpd"
+    options = ["unpatched"]
 
 
 class SMTPSink(Backend):

@@ -98,9 +98,10 @@ class Store:
     """What has arrived at one backend: looked for in its folder, by the token in the recipients."""
 
     def __init__(self, name):
-        self.folder = world.folder("store-" + name, owner="store", mode=0o777)
+        self.folder = world.folder("store-" + name.replace(" ", "-"), owner="store", mode=0o777)
         os.chmod(self.folder, 0o777)
         self.arrivals, self.condition, self.error = {}, threading.Condition(), None
+        self.rounds = 0
         threading.Thread(target=self.watch, daemon=True).start()
 
     def add(self, sender, recipients, content):
@@ -119,6 +120,7 @@ class Store:
                     taken = self.take(self.folder + "/" + name)
                     if taken:
                         self.add(*taken)
+                self.rounds += 1
                 time.sleep(0.02)
         except Exception as error:
             self.error = error
@@ -136,6 +138,14 @@ class Store:
         os.unlink(path)
         os.unlink(content)
         return sender, recipients, data
+
+    def settle(self):
+        """Returns when all that is in the folder now has been taken."""
+        world.until(lambda: self.error or not os.listdir(self.folder), f"{self.folder} is empty")
+        # (A round that had begun before may still hold what it took.)
+        begun = self.rounds
+        world.until(lambda: self.error or self.rounds > begun + 1, f"{self.folder} was read")
+        world.expect(not self.error, f"{self.folder}: {self.error!r}")
 
     def wait(self, token, test, seconds):
         """The arrivals with that token as soon as they pass the test, or at the end of the time."""

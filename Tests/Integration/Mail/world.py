@@ -70,6 +70,9 @@ def make():
     os.makedirs("/var/lib/opensmtpd/empty", 0o755)
     os.makedirs("/var/spool/smtpd", 0o711)
     socket.sethostname("mail.test")
+    # (The kernel's table of sockets is read often: let it be short.)
+    with open("/proc/sys/net/ipv4/tcp_max_tw_buckets", "w") as file:
+        file.write("0")
 
     def instead(path, text):
         copy = FOLDER + "/" + path.strip("/").replace("/", "-")
@@ -134,7 +137,7 @@ class Program:
     @property
     def text(self):
         with open(self.path, errors="replace") as file:
-            return file.read()
+            return file.read()[-4000:]
 
     def check(self):
         expect(self.process.poll() is None, f"{self.name} ended, status {self.process.returncode}: {self.text}")
@@ -144,6 +147,7 @@ class Program:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(20)
+        running.remove(self)
 
 
 running = []
@@ -161,11 +165,14 @@ def listens(port):
 
 
 class Relay(Program):
-    """`postern relay` as the user postern, between a port and one backend."""
+    """`postern relay` as the user postern, between a port and one backend.
+
+    `message` is a line of the route.
+    """
 
     number = 0
 
-    def __init__(self, port, backend, more=""):
+    def __init__(self, port, backend, message=""):
         Relay.number += 1
         home = folder(f"relay-{Relay.number}")
         os.chown(home, 62525, 62525)
@@ -177,7 +184,7 @@ listeners: [{{address: "127.0.0.1:{port}"}}]
 routes:
   - recipients: "*"
     backends: ["127.0.0.1:{backend}"]
-{more}
+    {message}
 """)
         self.port = port
         super().__init__(POSTERN, "relay", "--config", configuration, port=port, user=62525)
@@ -206,7 +213,7 @@ def main(trials):
     except Failed as failure:
         print(f"failed: {failure}", flush=True)
         status = 1
-    for program in running:
+    for program in running.copy():
         program.stop()
     sys.stdout.flush()
     os._exit(status)

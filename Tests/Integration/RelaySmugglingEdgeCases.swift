@@ -1,0 +1,21 @@
+import Testing
+
+/// A message within a message: no line end but CRLF, and no end of data but CRLF . CRLF, gets past the relay.
+///
+/// The pieces are cut where the receiver has read what was before, not where a clock says so.
+@Suite("Smuggling", .enabled(if: MailTrial.isHere, MailTrial.reason))
+struct RelaySmugglingEdgeCases {
+    static let backends = ["postfix", "exim", "opensmtpd", "aiosmtpd", "unpatched-aiosmtpd"]
+
+    @Test("2, 3: no sequence, cut anywhere, is two messages at a backend that takes each of them for an end")
+    func lenient() throws { try MailTrial.run("smuggling.py", "smuggling", "default", "lenient") }
+
+    @Test("2, 3: no sequence is two messages at a real server, some of which take it for an end", arguments: backends)
+    func real(_ backend: String) throws { try MailTrial.run("smuggling.py", "smuggling", "default", backend) }
+
+    @Test("2, 3: through nginx, which passes octets as they come, every sequence is two messages")
+    func nginx() throws { try MailTrial.run("smuggling.py", "nginx") }
+
+    @Test("4, 5: the end of data and what follows it are found wherever the segments are cut")
+    func terminator() throws { try MailTrial.run("smuggling.py", "terminator") }
+}
