@@ -16,6 +16,9 @@ struct RelaySmugglingEdgeCases {
     @Test("2, 3: through nginx, which passes octets as they come, every sequence is two messages")
     func nginx() throws { try MailTrial.run("smuggling.py", "nginx") }
 
+    @Test("2, 3, 44: in chunks no sequence is an end, the end of data itself neither")
+    func chunks() throws { try MailTrial.run("smuggling.py", "chunks") }
+
     @Test("4, 5: the end of data and what follows it are found wherever the segments are cut")
     func terminator() throws { try MailTrial.run("smuggling.py", "terminator") }
 }

@@ -191,6 +191,41 @@ def terminator():
     print(f"terminator: {count} messages, cut in every place, arrived once each", flush=True)
 
 
+def chunks():
+    """In chunks nothing is an end of data, the end itself neither: each sequence, with a chunk ending at each place in it."""
+    backend = Lenient(2500)
+    relay = world.Relay(2600, backend.port)
+    tried = [(name, sequence, False) for name, sequence in SEQUENCES.items()]
+    tried += [(name, sequence, True) for name, sequence in AT_START.items()]
+    count, wrong = 0, []
+    for name, sequence, at_start in tried:
+        for places in every_cut(sequence):
+            token = f"c{next(numbers)}x"
+            before, behind = content(token, sequence, at_start)
+            text = before + sequence + behind
+            client = Client(relay.port)
+            world.expect((client.reply() or "").startswith("220"), "no greeting")
+            client.command("EHLO client.test", "250")
+            client.command("MAIL FROM:<outer@sender.test>", "250")
+            client.command(f"RCPT TO:<{token}@backend.test>", "250")
+            *parts, last = split(text, [len(before) + place for place in places])
+            for part in parts:
+                client.send(b"BDAT %d\r\n" % len(part) + part)
+                client.reply()
+            client.send(b"BDAT %d LAST\r\n" % len(last) + last)
+            reply = client.reply()
+            client.end()
+            came = [without_trace(unstuffed(wire)) for _, wire in backend.arrivals.get(token, [])]
+            count += 1
+            if not (reply or "").startswith("250") or len(came) != 1:
+                wrong.append(f"{name} in chunks at {places}: {len(came)} arrived, {client.replies}")
+            elif b"\0" not in sequence and came != [normalized(text)]:
+                wrong.append(f"{name} in chunks at {places}: {came[0]} instead of {normalized(text)}")
+    world.expect(not wrong, f"{len(wrong)} of {count}: " + "; ".join(wrong[:10]))
+    relay.check()
+    print(f"chunks: {count} messages in chunks, the end of data among them, arrived once each", flush=True)
+
+
 def nginx():
     """The check of the check: nginx hands octets on as they come, so each sequence smuggles through it."""
     class Lookup(http.server.BaseHTTPRequestHandler):
@@ -231,4 +266,4 @@ KINDS = {
 }
 
 if __name__ == "__main__":
-    world.main({"smuggling": trial, "terminator": terminator, "nginx": nginx})
+    world.main({"smuggling": trial, "terminator": terminator, "chunks": chunks, "nginx": nginx})
