@@ -13,6 +13,17 @@ struct RelaySmugglingEdgeCases {
     @Test("2, 3: no sequence is two messages at a real server, some of which take it for an end", arguments: backends)
     func real(_ backend: String) throws { try MailTrial.run("smuggling.py", "smuggling", "default", backend) }
 
+    @Test(
+        "1, 2, 3: where bare line ends are refused, nothing with one arrives, and all else does",
+        arguments: ["lenient"] + backends)
+    func rejected(_ backend: String) throws { try MailTrial.run("smuggling.py", "smuggling", "reject", backend) }
+
+    @Test("2, 3, 9: where NUL is refused, nothing with one arrives, and all else does")
+    func nul() throws { try MailTrial.run("smuggling.py", "smuggling", "nul", "lenient") }
+
+    @Test("1, 3: where bare line ends pass, a strict server gets them as they came, in one message")
+    func passed() throws { try MailTrial.run("smuggling.py", "smuggling", "pass", "aiosmtpd") }
+
     @Test("2, 3: through nginx, which passes octets as they come, every sequence is two messages")
     func nginx() throws { try MailTrial.run("smuggling.py", "nginx") }
 

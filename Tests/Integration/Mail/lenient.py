@@ -2,6 +2,7 @@
 import re, socket, threading
 
 import world
+from messages import without_trace
 
 
 class Lenient:
@@ -78,3 +79,12 @@ class Lenient:
 
     def count(self, token):
         return len(self.arrivals.get(token, []))
+
+    def content(self, token):
+        """What arrived, without the stuffing dots and the relay's own field."""
+        return without_trace(unstuffed(self.arrivals[token][0][1]))
+
+
+def unstuffed(wire):
+    """A text without the dots before the first octets of its lines; no line begins behind CR CR LF."""
+    return re.sub(rb"(^|(?<!\r)\r\n)\.", rb"\1", wire)

@@ -71,10 +71,9 @@ class Matrix:
         waits = []
         for case in CASES:
             cell = f"{sender.name} -> {backend.name} {case.name}"
-            if case.utf8 and not (sender.utf8 and relay.utf8):
-                self.left_out.append("no SMTPUTF8 in the " + ("relay" if sender.utf8 else "sender"))
-                who = "the relay does not announce" if sender.utf8 else f"{sender.name} cannot ask for"
-                print(f"matrix {cell}: left out, {who} SMTPUTF8", flush=True)
+            if case.utf8 and not sender.utf8:
+                self.left_out.append("no SMTPUTF8 in the sender")
+                print(f"matrix {cell}: left out, {sender.name} cannot ask for SMTPUTF8", flush=True)
             else:
                 waits.append((case, cell, self.attempt(sender, backend, relay.port, case)))
         for case, cell, wait in waits:
@@ -107,7 +106,7 @@ def matrix(*names):
     all_ports = [*ports.values(), *(port + 100 for port in ports.values())]
     backends = [
         kind(port, all_ports) if kind in (Postfix, Exim, OpenSMTPD) else kind(port) for kind, port in ports.items()]
-    relays = [world.Relay(backend.port + 100, backend.port) for backend in backends]
+    relays = [world.Relay(backend.port + 100, backend.port, utf8=backend.utf8) for backend in backends]
     senders = [Agent(backend) for backend in backends if hasattr(backend, "send")]
     senders += [Swaks(), SMTPSource(), Msmtp(), Smtplib(), Aiosmtplib()]
     started = time.monotonic()

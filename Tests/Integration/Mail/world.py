@@ -167,12 +167,13 @@ def listens(port):
 class Relay(Program):
     """`postern relay` as the user postern, between a port and one backend.
 
-    `message` is a line of the route.
+    `message` is what relay.yaml has under that name. With `utf8`, the backend has SMTPUTF8, and the relay, which asks
+    it, has to announce it.
     """
 
     number = 0
 
-    def __init__(self, port, backend, message=""):
+    def __init__(self, port, backend, message="", utf8=None):
         Relay.number += 1
         home = folder(f"relay-{Relay.number}")
         os.chown(home, 62525, 62525)
@@ -184,13 +185,19 @@ listeners: [{{address: "127.0.0.1:{port}"}}]
 routes:
   - recipients: "*"
     backends: ["127.0.0.1:{backend}"]
-    {message}
+message: {{{message}}}
 """)
         self.port = port
         super().__init__(POSTERN, "relay", "--config", configuration, port=port, user=62525)
-        with smtplib.SMTP("127.0.0.1", port, timeout=30) as client:
+        if utf8:
+            until(self.has_utf8, f"the relay before {backend} announces SMTPUTF8")
+        if utf8 is False:
+            expect(not self.has_utf8(), f"the relay before {backend} announces SMTPUTF8")
+
+    def has_utf8(self):
+        with smtplib.SMTP("127.0.0.1", self.port, timeout=30) as client:
             client.ehlo("client.test")
-            self.utf8 = client.has_extn("smtputf8")
+            return client.has_extn("smtputf8")
 
     @property
     def descriptors(self):
