@@ -8,10 +8,10 @@ struct RelaySmugglingEdgeCases {
     static let backends = ["postfix", "exim", "opensmtpd", "aiosmtpd", "unpatched-aiosmtpd"]
 
     @Test("2, 3: no sequence, cut anywhere, is two messages at a backend that takes each of them for an end")
-    func lenient() throws { try MailTrial.run("smuggling.py", "smuggling", "default", "lenient") }
+    func lenient() throws { try MailTrial.run("smuggling.py", "smuggling", "normalize", "lenient") }
 
     @Test("2, 3: no sequence is two messages at a real server, some of which take it for an end", arguments: backends)
-    func real(_ backend: String) throws { try MailTrial.run("smuggling.py", "smuggling", "default", backend) }
+    func real(_ backend: String) throws { try MailTrial.run("smuggling.py", "smuggling", "normalize", backend) }
 
     @Test(
         "1, 2, 3: where bare line ends are refused, nothing with one arrives, and all else does",

@@ -2,7 +2,6 @@
 import re, socket, threading
 
 import world
-from messages import without_trace
 
 
 class Lenient:
@@ -81,8 +80,8 @@ class Lenient:
         return len(self.arrivals.get(token, []))
 
     def content(self, token):
-        """What arrived, without the stuffing dots and the relay's own field."""
-        return without_trace(unstuffed(self.arrivals[token][0][1]))
+        """What arrived, without the stuffing dots."""
+        return unstuffed(self.arrivals[token][0][1])
 
 
 def unstuffed(wire):
