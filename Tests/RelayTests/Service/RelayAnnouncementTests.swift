@@ -22,7 +22,8 @@ private func configuration(
     let endpoint = try LookupEndpoint(parsing: "http://127.0.0.1/auth")
     let lookup = isAsking ? LookupConfiguration(endpoint: endpoint) : nil
     return RelayConfiguration(
-        listeners: [.init(.address(.v4(0x7F00_0001), port: 2526))], groups: groups, routes: routes, postmaster: postmaster,
+        listeners: [.init(.address(.v4(0x7F00_0001), port: 2526))], groups: groups, routes: routes,
+        postmaster: postmaster,
         lookup: lookup)
 }
 
