@@ -4,8 +4,8 @@ import SMTPCore
 // What the client sends: lines, and messages.
 
 extension SMTPServerHandler {
-    /// From this size on octets of a message are handed on as they are; smaller ones are put together first.
-    private static let smallPiece = 512
+    /// How much of a message is put together that comes in pieces too small to be handed on each by itself.
+    private static let togetherAtMost = 16 << 10
 
     /// Reads as far as it goes, then sends what there is to send.
     func process() {
@@ -128,16 +128,29 @@ extension SMTPServerHandler {
     /// Passes the message on as far as it is there; false when more is needed.
     private func message() -> Bool {
         defer { self.handOnPieces() }
+        var told: MessageReceiver.Step?
         while true {
             let input = self.incoming
-            switch self.receiver.next(input.readableBytesUInt8Span) {
+            let step = told ?? self.receiver.next(input.readableBytesUInt8Span)
+            told = nil
+            switch step {
             case .pass(let count):
-                if let octets = self.incoming.readSlice(length: count) { self.handOn(octets) }
+                guard var octets = self.incoming.readSlice(length: count) else { return false }
+                if count > MessageReceiver.longestCopy || self.incoming.readableBytes == 0 {
+                    self.handOnPieces()
+                    self.delegate?.messageReceived(octets)
+                } else {
+                    self.pieces.writeBuffer(&octets)
+                    told = self.rewrite()
+                }
             case .write(let replacement, let consumed):
                 self.incoming.moveReaderIndex(forwardBy: consumed)
                 self.pieces.writeString(replacement.rawValue)
+                told = self.rewrite()
             case .discard(let count):
                 self.incoming.moveReaderIndex(forwardBy: count)
+                // (Two such steps are every message's end; many are a message that was refused.)
+                if self.receiver.refusal != nil { told = self.rewrite() }
             case .refused(let reply):
                 self.pieces.clear()
                 self.delegate?.messageRefused(reply)
@@ -171,18 +184,18 @@ extension SMTPServerHandler {
                 bareCarriageReturns: self.receiver.bareCarriageReturns))
     }
 
-    /// A message whose every line has to be mended would come in pieces of some octets, each with the cost of a write.
-    private func handOn(_ octets: ByteBuffer) {
-        if octets.readableBytes >= Self.smallPiece {
-            self.handOnPieces()
-            self.delegate?.messageReceived(octets)
-        } else if self.pieces.readableBytes == 0, self.incoming.readableBytes == 0 {
-            self.delegate?.messageReceived(octets)
-        } else {
-            var octets = octets
-            self.pieces.writeBuffer(&octets)
-            if self.pieces.readableBytes >= 8 * Self.smallPiece { self.handOnPieces() }
+    /// Puts small pieces of a message together, each of which would cost a write; the step that is to be done then.
+    private func rewrite() -> MessageReceiver.Step? {
+        if self.pieces.readableBytes >= Self.togetherAtMost { self.handOnPieces() }
+        let input = self.incoming
+        var consumed = 0
+        var step: MessageReceiver.Step?
+        let room = max(MessageReceiver.leastRoom, min(input.readableBytes, Self.togetherAtMost))
+        self.pieces.writeWithOutputRawSpan(minimumWritableBytes: room) { output in
+            (consumed, step) = self.receiver.next(input.readableBytesUInt8Span, rewriting: &output)
         }
+        self.incoming.moveReaderIndex(forwardBy: consumed)
+        return step
     }
 
     private func handOnPieces() {

@@ -68,10 +68,11 @@ private final class Server {
     let handler: SMTPServerHandler
 
     init(
-        deferring: Bool = false, timeouts: SMTPServerTimeouts = SMTPServerTimeouts(), forbidsEarlyInput: Bool = false
+        deferring: Bool = false, timeouts: SMTPServerTimeouts = SMTPServerTimeouts(), forbidsEarlyInput: Bool = false,
+        messageSize: UInt64 = 1000
     ) throws {
         var configuration = ServerSessionConfiguration(serverName: "mx.example")
-        configuration.messageSize = 1000
+        configuration.messageSize = messageSize
         configuration.forbidsEarlyInput = forbidsEarlyInput
         self.mailbox = Mailbox(deferringOn: deferring ? self.loop : nil)
         self.channel = EmbeddedChannel(loop: self.loop)
@@ -129,6 +130,29 @@ private final class Server {
             try server.send(transcript.client[cut...])
             #expect(try server.replies() == transcript.server, "cut at \(cut)")
         }
+    }
+
+    @Test("A message of odd octets is the same however it comes", arguments: 0..<40)
+    func oddMessages(seed: UInt64) throws {
+        var generator = SeededGenerator(seed: seed)
+        let alphabet = Array("\r\n.a\0".utf8)
+        var content = (0..<Int.random(in: 1...700, using: &generator)).map { _ in
+            alphabet.randomElement(using: &generator) ?? 0
+        }
+        if seed % 2 == 0 { content += Array(repeating: UInt8(ascii: "x"), count: 600) }
+        let envelope = "EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<a@b.example>\r\nDATA\r\n"
+        func message(_ pieces: [[UInt8]]) throws -> [[UInt8]] {
+            let server = try Server(messageSize: 100_000)
+            try server.send(envelope)
+            for piece in pieces { try server.send(piece) }
+            try server.send("\r\n.\r\n.\r\n")
+            return server.mailbox.messages
+        }
+        let whole = try message([content])
+        #expect(try message(content.map { [$0] }) == whole)
+        let cut = Int.random(in: 0...content.count, using: &generator)
+        #expect(try message([Array(content[..<cut]), Array(content[cut...])]) == whole)
+        #expect(!whole.isEmpty)
     }
 
     @Test("What is smuggled stays in its message")
@@ -305,6 +329,21 @@ private final class Server {
         }
         #expect(mailbox == nil)
         #expect(handler == nil)
+    }
+}
+
+/// The same numbers for the same seed (SplitMix64).
+private struct SeededGenerator: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) { self.state = seed }
+
+    mutating func next() -> UInt64 {
+        self.state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = self.state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
     }
 }
 
