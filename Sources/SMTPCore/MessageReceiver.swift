@@ -29,14 +29,14 @@ public struct MessageReceiver: Sendable {
         case discard(Int)
         /// The message is refused; takes nothing away; said at most once. What was handed on must not be delivered. Go on
         /// feeding: the end must be found.
-        case refused(SMTPReply)
+        case refused(MessageRefusal)
         /// A chunk that is not the last is complete; takes nothing away.
         case chunkEnd
         /// The message is whole; take `consumed` octets away. (Of chunks, a missing line end was written before.)
         case end(consumed: Int)
         /// The client sends far more than it may, twice the limit of size and a MiB: reply and close. Nothing can be in step
         /// any more. (Without a limit of size, only time bounds how long the end of a refused message is looked for.)
-        case abort(SMTPReply)
+        case abort(MessageRefusal)
         /// Nothing more can be said without more input, or without another chunk.
         case needMore
     }
@@ -64,8 +64,8 @@ public struct MessageReceiver: Sendable {
     private var untold = 0
     private var isRefusalTold = false
 
-    /// The reply that refuses the message; nil while it is good.
-    public private(set) var refusal: SMTPReply?
+    /// Why the message is refused; nil while it is good.
+    public private(set) var refusal: MessageRefusal?
 
     /// Makes a receiver for one message, which may have `sizeLimit` octets (RFC 1870); 0: no limit.
     public init(_ framing: Framing, form: MessageFramer.Form, policy: MessagePolicy, sizeLimit: UInt64) {
@@ -169,7 +169,7 @@ extension MessageReceiver {
         }
         if self.refusal == nil, let replacement = self.framer.finish() {
             self.header.receive(replacement)
-            if let reply = self.refuseIfViolated() { return .refused(reply) }
+            if let refusal = self.refuseIfViolated() { return .refused(refusal) }
             return .write(replacement, consumed: 0)
         }
         self.chunk = nil
@@ -201,9 +201,9 @@ extension MessageReceiver {
             case .hold, .end, .needMore: break
             }
         }
-        if let reply = self.refuseIfViolated() {
+        if let refusal = self.refuseIfViolated() {
             self.untold = consumed
-            return .refused(reply)
+            return .refused(refusal)
         }
         switch step {
         case .pass(let count): return .pass(count)
@@ -213,24 +213,24 @@ extension MessageReceiver {
         }
     }
 
-    /// Refuses the message if it may not pass as far as it has come; says with what reply. (The caller tells the client.)
-    private mutating func refuseIfViolated() -> SMTPReply? {
-        let reply: SMTPReply
+    /// Refuses the message if it may not pass as far as it has come; says why. (The caller tells the client.)
+    private mutating func refuseIfViolated() -> MessageRefusal? {
+        let refusal: MessageRefusal
         if self.refusesBareLineEnds, self.framer.bareLineFeeds + self.framer.bareCarriageReturns > 0 {
-            reply = .bareLineEndInMessage
+            refusal = .bareLineEndInMessage
         } else if self.refusesNULs, self.framer.nuls > 0 {
-            reply = .nulInMessage
+            refusal = .nulInMessage
         } else if self.header.count > self.receivedFieldLimit {
-            reply = .routingLoop
+            refusal = .routingLoop
         } else if self.framer.hasOverlongLine {
-            reply = .messageLineTooLong
+            refusal = .messageLineTooLong
         } else if self.size > self.sizeLimit {
-            reply = .messageTooBig
+            refusal = .messageTooBig
         } else {
             return nil
         }
-        self.refusal = reply
+        self.refusal = refusal
         self.isRefusalTold = true
-        return reply
+        return refusal
     }
 }

@@ -151,15 +151,15 @@ extension SMTPServerHandler {
                 self.incoming.moveReaderIndex(forwardBy: count)
                 // (Two such steps are every message's end; many are a message that was refused.)
                 if self.receiver.refusal != nil { told = self.rewrite() }
-            case .refused(let reply):
+            case .refused(let refusal):
                 self.pieces.clear()
-                self.delegate?.messageRefused(reply)
+                self.delegate?.messageRefused(refusal.reply)
             case .chunkEnd:
                 self.handOnPieces()
                 self.delegate?.messageReceiveCompleted()
                 self.input = .commands
                 self.awaitCommand()
-                self.perform(self.session.chunkReceived(self.receiver.refusal))
+                self.perform(self.session.chunkReceived(self.receiver.refusal?.reply))
                 return true
             case .end(let consumed):
                 self.incoming.moveReaderIndex(forwardBy: consumed)
@@ -167,8 +167,8 @@ extension SMTPServerHandler {
                 self.input = .waiting
                 self.messageEnded()
                 return true
-            case .abort(let reply):
-                self.perform(self.session.close(reply))
+            case .abort(let refusal):
+                self.perform(self.session.close(refusal.reply))
                 return true
             case .needMore:
                 return false
@@ -177,7 +177,7 @@ extension SMTPServerHandler {
     }
 
     private func messageEnded() {
-        if let refusal = self.receiver.refusal { return self.messageCompleted(refusal) }
+        if let refusal = self.receiver.refusal { return self.messageCompleted(refusal.reply) }
         self.delegate?.messageEnded(
             MessageReceipt(
                 size: self.receiver.size, bareLineFeeds: self.receiver.bareLineFeeds,

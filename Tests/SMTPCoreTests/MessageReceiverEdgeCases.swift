@@ -28,7 +28,7 @@ import Testing
         let message = "\(text)\r\n.\r\n"
         for form in [MessageFramer.Form.stuffed, .content] {
             let result = self.received(message, form: form, policy: MessagePolicy(bareLineEnds: .reject))
-            #expect(result.refusal?.description == "554 5.6.0 Bare CR or LF in message")
+            #expect(result.refusal?.reply.description == "554 5.6.0 Bare CR or LF in message")
             #expect(result.end == message.utf8.count)
             for policy in [MessagePolicy.BareLineEnds.normalize, .pass] {
                 #expect(self.received(message, policy: MessagePolicy(bareLineEnds: policy)).refusal == nil)
@@ -55,7 +55,7 @@ import Testing
             "\(line)a\r\n", "a\r\n\(line)a\r\n", "\(line)aaaaaaaaaaaaa\r\n", "..\(line)\r\n", "\(line)a\nb\r\n",
         ] {
             let result = self.received("\(text).\r\n", policy: policy)
-            #expect(result.refusal?.description == "554 5.6.0 Line too long")
+            #expect(result.refusal?.reply.description == "554 5.6.0 Line too long")
             #expect(result.end == text.utf8.count + 3)
         }
         #expect(self.received("\(line)a", .chunks, policy: policy).refusal == .messageLineTooLong)
@@ -73,7 +73,7 @@ import Testing
         let passed = self.received(message)
         #expect(passed.output == Array(message.utf8.dropLast(3)) && passed.nuls == 3)
         let refused = self.received(message, policy: MessagePolicy(nul: .reject))
-        #expect(refused.refusal?.description == "554 5.6.0 NUL in message" && refused.end == message.utf8.count)
+        #expect(refused.refusal?.reply.description == "554 5.6.0 NUL in message" && refused.end == message.utf8.count)
         #expect(self.received("a\0", .chunks, policy: MessagePolicy(nul: .reject)).refusal == .nulInMessage)
         #expect(self.received("a\0", .chunks).output == Array("a\0\r\n".utf8))
     }
@@ -93,7 +93,7 @@ import Testing
         #expect(whole.refusal == nil && whole.size == 9)
         for limit in 1...8 as ClosedRange<UInt64> {
             let result = self.received(message, sizeLimit: limit)
-            #expect(result.refusal?.description == "552 5.3.4 Message size exceeds fixed limit")
+            #expect(result.refusal?.reply.description == "552 5.3.4 Message size exceeds fixed limit")
             #expect(result.end == message.utf8.count && result.size == 9)
             // (The first dot is stuffing, and not counted.)
             #expect(result.output.count <= Int(limit) + 2)
@@ -183,7 +183,7 @@ import Testing
             let message = String(repeating: field, count: count) + "\r\n\(field).\r\n"
             for form in [MessageFramer.Form.stuffed, .content] {
                 let result = receive(Array(message.utf8), form: form, cuts: Array(stride(from: 0, to: 3000, by: 7)))
-                #expect(result.refusal?.description == refusal && result.end == message.utf8.count)
+                #expect(result.refusal?.reply.description == refusal && result.end == message.utf8.count)
             }
         }
     }

@@ -54,7 +54,7 @@ import Testing
     func first() {
         let policy = MessagePolicy(bareLineEnds: .reject, nul: .reject, longestLine: 12, receivedFields: 1)
         let two = "Received: a\r\nReceived: b\r\n"
-        let messages: [(String, SMTPReply)] = [
+        let messages: [(String, MessageRefusal)] = [
             ("\0\n\(two)aaaaaaaaaaaaaaaaaaaaa", .nulInMessage), ("\n\0\(two)", .bareLineEndInMessage),
             ("aaaaaaaaaaaaaaaaaaaaa\0\n", .messageLineTooLong), ("a\r\0", .bareLineEndInMessage),
             ("Received:\r\nReceived:\0\n", .routingLoop), ("Received:\r\nReceived\0:\n", .nulInMessage),

@@ -55,7 +55,7 @@ private func checkVerdict(
     let size = framing == .data ? model.content.count : input.count
     require(whole.size == UInt64(size), "another size")
     let fields = policy.bareLineEnds == .pass ? Int(whole.receivedFields) : model.receivedFields
-    var reasons: [SMTPReply] = []
+    var reasons: [MessageRefusal] = []
     if policy.bareLineEnds == .reject, model.bareLineFeeds + model.bareCarriageReturns > 0 {
         reasons.append(.bareLineEndInMessage)
     }

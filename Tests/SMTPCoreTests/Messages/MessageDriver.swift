@@ -59,8 +59,8 @@ struct Received: Equatable {
     var output: [UInt8] = []
     /// How many octets were taken when the end was found; nil where it was not.
     var end: Int?
-    var refusal: SMTPReply?
-    var aborted: SMTPReply?
+    var refusal: MessageRefusal?
+    var aborted: MessageRefusal?
     var chunkEnds = 0
     var size: UInt64 = 0
     var bareLineFeeds: UInt64 = 0
