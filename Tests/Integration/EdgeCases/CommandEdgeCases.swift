@@ -84,6 +84,9 @@ struct CommandEdgeCases {
             testDescription: "a thousand lines",
             sent: String(repeating: "550-5.1.1 line\r\n", count: 1000) + "550 5.1.1 end", expected: "451 4."),
         Reply(
+            testDescription: "1,500 octets in a line",
+            sent: "550 5.1.1 " + String(repeating: "x", count: 1500), expected: "550 5.1.1 xxx", lines: 3),
+        Reply(
             testDescription: "100,000 octets in a line",
             sent: "550 5.1.1 " + String(repeating: "x", count: 100_000), expected: "451 4."),
         Reply(testDescription: "a NUL", sent: "550 5.1.1 a\0b", expected: "550 5.1.1 a?b"),
@@ -100,21 +103,25 @@ struct CommandEdgeCases {
     @Test("7: a backend's reply of any shape is told or is 451, and the session stays in step")
     func backendReplies() async throws {
         let trial = try RelayTrial("timeouts: \(RelayUnderTest.hasty)")
-        for reply in Self.replies {
-            trial.backend.endConnections()
-            var script = ScriptedBackend.Script()
-            script.recipients = ["bad@": .say(reply.sent)]
-            trial.backend.follow(script)
-            let dialogue = try trial.relay.greeted()
-            try dialogue.say("MAIL FROM:<sender@example.org>", gets: "250 ")
-            let answer = try dialogue.command("RCPT TO:<bad@flxw.de>")
-            #expect(answer.text.hasPrefix(reply.expected), "\(reply.testDescription): \(answer)")
-            #expect(answer.lines.count == reply.lines, "\(reply.testDescription): \(answer)")
-            // What came behind the reply is never the reply to the next command.
-            let next = try dialogue.command("RCPT TO:<user@flxw.de>")
-            #expect(next.code == 250 || next.code == 451, "\(reply.testDescription): \(next)")
-            try dialogue.expectInStep()
-            try dialogue.quit()
+        try await waiting {
+            for reply in Self.replies {
+                trial.backend.endConnections()
+                var script = ScriptedBackend.Script()
+                script.recipients = ["bad@": .say(reply.sent)]
+                trial.backend.follow(script)
+                let dialogue = try trial.relay.greeted()
+                try dialogue.say("MAIL FROM:<sender@example.org>", gets: "250 ")
+                let answer = try dialogue.command("RCPT TO:<bad@flxw.de>")
+                try check(answer.text.hasPrefix(reply.expected), "\(reply.testDescription): \(answer)")
+                try check(answer.lines.count == reply.lines, "\(reply.testDescription): \(answer)")
+                // RFC 5321 section 4.5.3.1.5: 512 octets, CRLF included.
+                try check(answer.lines.allSatisfy { $0.utf8.count <= 510 }, "\(reply.testDescription)")
+                // What came behind the reply is never the reply to the next command.
+                let next = try dialogue.command("RCPT TO:<user@flxw.de>")
+                try check(next.code == 250 || next.code == 451, "\(reply.testDescription): \(next)")
+                try dialogue.expectInStep()
+                try dialogue.quit()
+            }
         }
         try trial.expectUnharmed()
     }
