@@ -30,8 +30,9 @@ struct LostPeerEdgeCases {
             if leaving == .atDot { try dialogue.send(bytes: Array((content + ".\r").utf8)) }
         case .inChunk:
             try dialogue.begin()
-            try dialogue.send(bytes: Array("BDAT 1000 LAST\r\nSubject: x\r\n\r\nhalf a li".utf8))
-            _ = trial.backend.wait { $0.commands.filter { $0 == "DATA" }.count == 2 }
+            // (Behind the answer to the first chunk the message is on its way.)
+            try dialogue.say(octets: "BDAT 17\r\nSubject: x\r\n\r\ny\r\n", gets: "250 2.0.0")
+            try dialogue.send(bytes: Array("BDAT 1000 LAST\r\nhalf a li".utf8))
         case .betweenChunks:
             try dialogue.begin()
             try dialogue.say(octets: "BDAT 17\r\nSubject: x\r\n\r\ny\r\n", gets: "250 2.0.0")
@@ -82,24 +83,35 @@ struct LostPeerEdgeCases {
     }
 
     @Test("48: a backend that leaves behind the dot may have the message: 451 4.4.2, ambiguous, and never again by us")
-    func ambiguous() throws {
+    func ambiguous() async throws {
         let trial = try RelayTrial("timeouts: \(RelayUnderTest.hasty)")
-        for (number, answer) in [ScriptedBackend.Answer.close, .reset, .silence, .say("hm"), .say("354 what")]
-            .enumerated()
-        {
-            trial.backend.endConnections()
-            var script = ScriptedBackend.Script()
-            script.dot = answer
-            trial.backend.follow(script)
-            let dialogue = try trial.relay.greeted()
-            let reply = try dialogue.deliver("Subject: \(number)\r\n\r\nx", gets: "451 4.")
-            #expect(reply.is(451, "4.4.2"), "\(reply)")
-            try dialogue.expectInStep()
-            try dialogue.quit()
-            #expect(trial.backend.record.read { $0.messages.count } == 2 + number)
+        let answers = [ScriptedBackend.Answer.close, .reset, .silence, .say("hm"), .say("354 what")]
+        try await waiting {
+            for (number, answer) in (answers + answers).enumerated() {
+                trial.backend.endConnections()
+                var script = ScriptedBackend.Script()
+                script.dot = answer
+                trial.backend.follow(script)
+                let dialogue = try trial.relay.greeted()
+                if number < answers.count {
+                    try dialogue.deliver("Subject: \(number)\r\n\r\nx", gets: "451 4.4.2")
+                } else {
+                    try dialogue.begin()
+                    try dialogue.say(octets: "BDAT 17 LAST\r\nSubject: x\r\n\r\ny\r\n", gets: "451 4.4.2")
+                }
+                try dialogue.expectInStep()
+                try dialogue.quit()
+                let count = trial.backend.record.read { $0.messages.count }
+                try check(count == 2 + number, "\(count) messages behind \(number)")
+            }
         }
-        let lines = trial.relay.program.text.split(separator: "\n").filter { $0.contains(" ambiguous ") }
-        #expect(lines.count == 5 && lines.allSatisfy { $0.contains("reply=\"451 4.4.2") }, "\(lines)")
+        let count = trial.relay.program.value(
+            within: .seconds(20), of: { $0.components(separatedBy: " ambiguous ").count - 1 },
+            until: { $0 == 2 * answers.count })
+        #expect(count == 2 * answers.count)
+        for line in trial.relay.program.text.split(separator: "\n") where line.contains(" ambiguous ") {
+            #expect(line.contains(" backend=127.0.0.1:2525 reply=\"451 4.4.2"))
+        }
         // What comes next at the backend is the next message, and no copy of these.
         try trial.expectUnharmed()
     }
@@ -145,8 +157,8 @@ struct LostPeerEdgeCases {
         #expect(trial.messages(1).count == 1)
     }
 
-    @Test("50: a backend that stops reading stops the client, and costs no memory meanwhile")
-    func slowBackend() async throws {
+    @Test("50: a backend that stops reading stops the client, and costs no memory meanwhile", arguments: [false, true])
+    func slowBackend(chunked: Bool) async throws {
         let network = try TestNetwork()
         var script = ScriptedBackend.Script()
         script.inContent = (1, .pause(.seconds(3)))
@@ -159,11 +171,15 @@ struct LostPeerEdgeCases {
         let line = String(repeating: "x", count: 998) + "\r\n"
         let sent = try await waiting {
             let dialogue = try relay.greeted()
-            try dialogue.beginData()
+            let content = Array(("Subject: slow\r\n\r\n" + String(repeating: line, count: 16_000)).utf8)
+            try dialogue.begin()
+            try dialogue.send(chunked ? "BDAT \(content.count) LAST" : "DATA")
+            if !chunked { try dialogue.gets("354") }
             let started = ContinuousClock.now
-            try dialogue.send(bytes: Array(("Subject: slow\r\n\r\n" + String(repeating: line, count: 16_000)).utf8))
+            try dialogue.send(bytes: content)
             let sent = ContinuousClock.now - started
-            try dialogue.say(".", gets: "250 2.0.0 taken")
+            if !chunked { try dialogue.send(".") }
+            try dialogue.gets("250 2.0.0 taken")
             try dialogue.quit()
             return sent
         }
@@ -172,6 +188,30 @@ struct LostPeerEdgeCases {
         #expect(grown <= 4096, "\(grown) kB more")
         #expect(backend.wait { $0.messages.count == 1 }.messages.first?.octets.count == 16_000_015)
         try first.quit()
+    }
+
+    @Test("50: a backend that takes nothing for too long is given up: 451 4.4.2, and the session goes on")
+    func stuckBackend() async throws {
+        let network = try TestNetwork()
+        var script = ScriptedBackend.Script()
+        script.inContent = (1, .pause(.seconds(12)))
+        let backend = try ScriptedBackend(network, receiveBuffer: 8192, script)
+        let relay = try RelayUnderTest.routed(in: network, "timeouts: {backend-data-block: 1s}")
+        let line = String(repeating: "x", count: 998) + "\r\n"
+        let took = try await waiting {
+            let dialogue = try relay.greeted()
+            try dialogue.beginData()
+            let started = ContinuousClock.now
+            try dialogue.send(bytes: Array(("Subject: stuck\r\n\r\n" + String(repeating: line, count: 16_000)).utf8))
+            try dialogue.say(".", gets: "451 4.4.2")
+            let took = ContinuousClock.now - started
+            backend.follow(ScriptedBackend.Script())
+            try dialogue.deliver("Subject: next\r\n\r\nx")
+            try dialogue.quit()
+            return took
+        }
+        #expect(took < .seconds(10), "it took \(took)")
+        #expect(backend.wait { $0.truncated == 1 }.messages.count == 1)
     }
 
     @Test("50: a client that reads no replies is read from no more, and costs no memory")
