@@ -73,8 +73,14 @@ final class RelayUnderTest: Sendable {
     /// The descriptors that it has open.
     var descriptors: Int { RelayUnderTest.descriptors(of: program) }
 
+    /// (Without timers: the runtime makes one where the program first sleeps, and keeps it.)
     private static func descriptors(of program: RunningProgram) -> Int {
-        (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(program.pid)/fd").count) ?? -1
+        let folder = "/proc/\(program.pid)/fd"
+        guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder) else { return -1 }
+        return names.count { name in
+            let kind = try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\(name)")
+            return kind != nil && kind != "anon_inode:[timerfd]"
+        }
     }
 
     /// What each open descriptor is, for the message of a test that found too many.
