@@ -88,13 +88,16 @@ struct FloodEdgeCases {
                 sent.set(())
             }
             var replies = 0
+            var last = 0
             while let reply = try? dialogue.reply() {
                 replies += 1
+                last = reply.code
                 try check([500, 501, 502, 503, 421, 521].contains(reply.code), "\(reply)")
+                // (Sooner or later some of it looks like the beginning of TLS, SSH or the like.)
                 if reply.code == 421 || reply.code == 521 { break }
             }
             sent.wait()
-            try check((1...1000).contains(replies), "\(replies) replies")
+            try check(last == 521 || (last == 421 && replies == 1000), "\(replies) replies, the last is \(last)")
         }
         let grown = try trial.relay.memory("VmHWM") - idle
         #expect(grown <= 4096, "\(grown) kB more")
@@ -120,7 +123,7 @@ struct FloodEdgeCases {
             trial.backend.follow(script)
             let dialogue = try trial.relay.greeted()
             let noops = String(repeating: "NOOP\r\n", count: 10_000)
-            // Whatever the backend says (250 is an answer as good as any, where one is due), each command has one reply, and NOOP's is its own.
+            // Each command has one reply, and NOOP's is its own. (250 is an answer as good as any, where one is due.)
             for _ in 0..<3 {
                 try dialogue.send(
                     bytes: Array("RSET\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<user@flxw.de>\r\n\(noops)VRFY x\r\n".utf8)

@@ -109,7 +109,7 @@ struct FramingEdgeCases {
         let (before, behind) = Self.places[place]
         var count = 0
         for end in Self.falseEnds {
-            // (The start of a message is the start of a line: what comes first is the dot, and with CRLF behind it the end.)
+            // (The start of a message is the start of a line: a dot comes first there, and with CRLF it is the end.)
             let sequence = place == 0 ? Self.dotFirst(end) : end
             if sequence == ".\r\n" { continue }
             count += 1
@@ -156,7 +156,7 @@ struct FramingEdgeCases {
         // As they are on the wire; behind DATA both wires are the same.
         let lines = ["Subject: dots", "", "..", "...", "..x", ".. x", "x.", " .", "..", "....", "", "..", "y"]
         try dialogue.deliver(lines.joined(separator: "\r\n"))
-        // A dot that nobody stuffed: whoever reads the message takes it away (RFC 5321 section 4.5.2), we as little as any.
+        // A dot that nobody stuffed: the backend takes it away as we would (RFC 5321 section 4.5.2).
         try dialogue.deliver("Subject: dots\r\n\r\n.x\r\ny")
         // In chunks nothing is stuffed, and behind DATA it has to be.
         let content = "Subject: dots\r\n\r\n.\r\n..\r\n.x\r\ny\r\n"

@@ -118,6 +118,28 @@ struct MessageEdgeCases {
         #expect(record.messages.first?.octets.count == 65_534)
     }
 
+    @Test("42: what the backend is told of the size is what it gets, the relay's own field included")
+    func declaredOn() throws {
+        var script = ScriptedBackend.Script()
+        script.ehlo = everyExtension
+        for received in ["on", "off"] {
+            let trial = try EdgeTrial(script, "message: {received: \(received)}")
+            let dialogue = try trial.greeted()
+            let content = Self.message(octets: 5000)
+            try dialogue.say("MAIL FROM:<a@b.example> SIZE=5000", gets: "250")
+            try dialogue.say("RCPT TO:<user@flxw.de>", gets: "250")
+            try dialogue.say("DATA", gets: "354")
+            try dialogue.say(octets: content + "\r\n.\r\n", gets: "250")
+            try dialogue.quit()
+            let message = try #require(trial.messages(1).first)
+            let declared = message.reversePath.split(separator: " ").first { $0.hasPrefix("SIZE=") }
+            let size = try #require(declared.flatMap { Int($0.dropFirst(5)) })
+            #expect(size >= message.wire.count + 2, "\(message.reversePath), \(message.wire.count + 2) octets")
+            #expect(received == "on" || size == 5000, "\(message.reversePath)")
+            #expect((received == "on") == (message.wire.count > 4998))
+        }
+    }
+
     @Test("42: a group's smaller limit is for its recipients: 552 at RCPT, or at the end")
     func groupSize() throws {
         let trial = try EdgeTrial(

@@ -84,37 +84,54 @@ struct PipeliningEdgeCases {
             (0..<30).map { [("NOOP", "250 2.0.0 OK"), ("VRFY x", "252 2.0.0"), ("HELP", "214 2.")][$0 % 3] },
             [
                 ("MAIL FROM:<a@b.example>", "250 2.0.0 OK"), ("RCPT TO:<one@flxw.de>", "250 2.1.5"),
-                ("RCPT TO:<>", "501 5.1.3"), ("RCPT TO:<two@flxw.de>", "250 2.1.5"), ("DATA", "354 "),
+                ("RCPT TO:<>", "501 5.1.3"), ("RCPT TO:<two@flxw.de>", "250 2.1.5"), ("RSET", "250 2.0.0 OK"),
             ],
         ]
         for batch in batches {
-            try dialogue.send(bytes: Array(batch.map { $0.command + "\r\n" }.joined().utf8))
-            let octets = try dialogue.socket.receive(until: .now + .seconds(30)) ?? []
-            let lines = String(decoding: octets, as: UTF8.self).split(
-                separator: "\r\n", omittingEmptySubsequences: false)
-            // (The last one is empty, behind the last CRLF.)
-            #expect(lines.count == batch.count + 1, "\(lines)")
-            for (line, entry) in zip(lines, batch) { #expect(line.hasPrefix(entry.reply), "\(entry.command): \(line)") }
+            // (A machine that is busy may hold the backend up for so long that replies leave before: then once more.)
+            var writes = 0
+            for _ in 0..<10 where writes != 1 {
+                try dialogue.send(bytes: Array(batch.map { $0.command + "\r\n" }.joined().utf8))
+                writes = try self.receive(batch.map(\.reply), dialogue)
+            }
+            #expect(writes == 1)
         }
-        try dialogue.say(octets: "Subject: x\r\n\r\ny\r\n.\r\nNOOP\r\nMAIL FROM:<>\r\n", gets: "250 2.0.0 taken")
-        try dialogue.gets("250 2.0.0 OK")
-        try dialogue.gets("250 2.0.0 OK")
+        try dialogue.quit()
+    }
+
+    /// Receives these replies, a line each, and counts the pieces that they came in.
+    private func receive(_ replies: [String], _ dialogue: SMTPDialogue) throws -> Int {
+        var octets: [UInt8] = []
+        var pieces = 0
+        while octets.count(where: { $0 == 0x0A }) < replies.count {
+            guard let more = try dialogue.socket.receive(until: .now + .seconds(60)), !more.isEmpty else {
+                throw dialogue.failure("replies are missing")
+            }
+            octets += more
+            pieces += 1
+        }
+        let lines = String(decoding: octets, as: UTF8.self).split(separator: "\r\n")
+        #expect(lines.count == replies.count, "\(lines)")
+        for (line, reply) in zip(lines, replies) { #expect(line.hasPrefix(reply)) }
+        return pieces
     }
 
     @Test("52: a reply that others wait behind does not wait for a slow recipient for ever")
-    func heldReplies() throws {
+    func heldReplies() async throws {
         var script = ScriptedBackend.Script()
         script.recipients = ["slow@": .sayAfter(.seconds(8), "250 2.1.5 at last")]
         let trial = try EdgeTrial(script)
-        let dialogue = try trial.greeted()
-        let asked = ContinuousClock.now
-        try dialogue.send("MAIL FROM:<a@b.example>\r\nRCPT TO:<one@flxw.de>\r\nRCPT TO:<slow@flxw.de>\r\nNOOP")
-        try dialogue.gets("250 2.0.0 OK")
-        try dialogue.gets("250 2.1.5 OK")
-        #expect(ContinuousClock.now - asked < .seconds(7))
-        try dialogue.gets("250 2.1.5 at last")
-        try dialogue.gets("250 2.0.0 OK")
-        try dialogue.quit()
+        try await waiting {
+            let dialogue = try trial.greeted()
+            let asked = ContinuousClock.now
+            try dialogue.send("MAIL FROM:<a@b.example>\r\nRCPT TO:<one@flxw.de>\r\nRCPT TO:<slow@flxw.de>\r\nNOOP")
+            try dialogue.gets("250 2.0.0 OK")
+            try dialogue.gets("250 2.1.5 OK")
+            try check(ContinuousClock.now - asked < .seconds(7), "the replies were held")
+            try dialogue.gets("250 2.1.5 at last")
+            try dialogue.gets("250 2.0.0 OK")
+            try dialogue.quit()
+        }
     }
 
     @Test("53: a backend with PIPELINING gets MAIL and RCPT in one write, one without gets one command at a time")
@@ -224,7 +241,7 @@ struct PipeliningEdgeCases {
             trial.backend.follow(script)
             let dialogue = try trial.relay.greeted()
             try dialogue.say("MAIL FROM:<a@b.example>", gets: "250")
-            // Where MAIL and RCPT went out together, the first 250 behind MAIL's is as good as RCPT's own: no more than that.
+            // Where MAIL and RCPT went out together, the first 250 behind MAIL's may be RCPT's own: but no other.
             let first = try dialogue.command("RCPT TO:<user@flxw.de>")
             #expect(step == 2 || first.code == 451 || (step == 3 && first.code == 550), "\(step): \(first)")
             let second = try dialogue.command("RCPT TO:<other@flxw.de>")

@@ -177,6 +177,23 @@ struct ReplyEdgeCases {
         try trial.expectUnharmed()
     }
 
+    @Test("72: a reply's text is UTF-8 where SMTPUTF8 was asked for, and only there")
+    func internationalizedTexts() throws {
+        var script = ScriptedBackend.Script()
+        script.ehlo = everyExtension
+        script.rcpt = .say("550 5.1.1 gr\u{FC}n")
+        let trial = try EdgeTrial(script)
+        try trial.learnt()
+        let dialogue = try trial.greeted()
+        try dialogue.say("MAIL FROM:<a@b.example> SMTPUTF8", gets: "250")
+        try dialogue.say("RCPT TO:<user@flxw.de>", gets: "550 5.1.1 gr\u{FC}n")
+        try dialogue.say("RSET", gets: "250")
+        try dialogue.say("MAIL FROM:<a@b.example>", gets: "250")
+        let reply = try dialogue.say("RCPT TO:<user@flxw.de>", gets: "550 5.1.1 gr")
+        #expect(reply.text.utf8.allSatisfy { $0 < 0x80 }, "\(reply)")
+        try dialogue.quit()
+    }
+
     @Test("72: a reply names no backend, unless relay.yaml lets it pass", arguments: [true, false])
     func names(isMasked: Bool) throws {
         let trial = try RelayTrial(isMasked ? "" : "message: {replies: pass}")

@@ -42,6 +42,23 @@ struct SessionEndEdgeCases {
         try trial.expectUnharmed()
     }
 
+    @Test("21: a backend that takes leave between two transactions costs nobody a reply", arguments: [true, false])
+    func backendClosesBetween(politely: Bool) throws {
+        let trial = try RelayTrial()
+        trial.backend.endConnections()
+        var script = ScriptedBackend.Script()
+        if politely { script.dot = .say("250 2.0.0 taken\r\n421 4.3.2 that was enough") }
+        trial.backend.follow(script)
+        let dialogue = try trial.relay.greeted()
+        for number in 0..<5 {
+            try dialogue.deliver("Subject: \(number)\r\n\r\nx", gets: "250 2.0.0 taken")
+            if !politely { trial.backend.endConnections() }
+        }
+        try dialogue.quit()
+        #expect(trial.backend.record.read { $0.messages.count } == 6)
+        try trial.expectUnharmed()
+    }
+
     @Test("21: our own 421 comes at a boundary between transactions, and never between dot and reply")
     func drain() throws {
         var script = ScriptedBackend.Script()
@@ -72,7 +89,7 @@ struct SessionEndEdgeCases {
 
     @Test("22: who says nothing is told 421, greeted or not, in a transaction or not")
     func silentClients() async throws {
-        let trial = try RelayTrial("timeouts: {command: 1s, data-block: 1s}")
+        let trial = try RelayTrial("timeouts: {command: 2s, data-block: 2s}")
         try await waiting { [relay = trial.relay, network = trial.network] in
             let silent = try SMTPDialogue(network, port: relay.port)
             let greeted = try relay.greeted()
@@ -122,6 +139,24 @@ struct SessionEndEdgeCases {
             try Self.drip(dialogue, [UInt8](repeating: 0x78, count: octets))
         }
         #expect(trial.backend.wait { $0.truncated == 2 }.truncated == 2)
+        try trial.expectUnharmed()
+    }
+
+    @Test("22: who is slow and steady is served, and so is who rests now and then")
+    func slowButSteady() async throws {
+        let trial = try RelayTrial("timeouts: {data-block: 3s}\nlimits: {data-rate: 1000}")
+        try await waiting { [relay = trial.relay] in
+            let dialogue = try relay.greeted()
+            try dialogue.beginData()
+            try dialogue.send(bytes: Array("Subject: slow\r\n\r\n".utf8))
+            let line = String(repeating: "x", count: 98) + "\r\n"
+            for number in 0..<16 {
+                try dialogue.socket.send(Array(String(repeating: line, count: number == 8 ? 40 : 10).utf8))
+                try check(dialogue.socket.isQuiet(for: .milliseconds(number == 8 ? 2000 : 400)), "it was ended")
+            }
+            try dialogue.say(octets: "\r\n.\r\n", gets: "250 2.0.0 taken")
+            try dialogue.quit()
+        }
         try trial.expectUnharmed()
     }
 
