@@ -1,4 +1,7 @@
 extension SMTPReply {
+    /// The longest line that is sent, its CRLF included (RFC 5321 section 4.5.3.1.5).
+    public static let longestLine = 512
+
     /// The reply as the wire has it (RFC 5321 section 4.2), the CRLF of each line included.
     ///
     /// - Parameter utf8: whether the client may get UTF-8: it asked for SMTPUTF8 (RFC 6531 section 3.7.4). Where not, each
@@ -15,10 +18,14 @@ extension SMTPReply {
     /// How many octets ``encoded(utf8:)`` makes at most.
     public var longestEncoding: Int {
         let lines = self.text.utf8.reduce(1) { $1 == lineFeed ? $0 + 1 : $0 }
-        return self.text.utf8.count + lines * (InlinePrefix.longest + 2)
+        // (A cut falls between characters, of four octets at most.)
+        let cuts = self.text.utf8.count / (Self.longestLine - InlinePrefix.longest - 2 - 3)
+        return self.text.utf8.count + (lines + cuts) * (InlinePrefix.longest + 2)
     }
 
     /// Passes the wire's form on in parts, in order, without the heap: see ``encoded(utf8:)``.
+    ///
+    /// A line that would be longer than ``longestLine`` goes on in the next.
     public func encode(utf8: Bool = false, _ write: (Span<UInt8>) -> Void) {
         var prefix = InlinePrefix(self.replyCode, self.enhancedStatusCode)
         let lineEnd: [2 of UInt8] = [carriageReturn, lineFeed]
@@ -28,7 +35,10 @@ extension SMTPReply {
         var start = 0
         while true {
             var end = start
-            while end < octets.count, octets[end] != lineFeed { end += 1 }
+            let room = start + Self.longestLine - 2 - prefix.count
+            while end < octets.count, octets[end] != lineFeed, end < room { end += 1 }
+            let isCut = end < octets.count && octets[end] != lineFeed
+            if isCut { while end > start, octets[end] & 0xC0 == 0x80 { end -= 1 } }
             prefix.octets[prefix.separator] = end < octets.count ? UInt8(ascii: "-") : UInt8(ascii: " ")
             write(prefix.octets.span.extracting(0..<prefix.count))
             if passesAll {
@@ -38,7 +48,7 @@ extension SMTPReply {
             }
             write(lineEnd.span)
             guard end < octets.count else { return }
-            start = end + 1
+            start = isCut ? end : end + 1
         }
     }
 

@@ -16,8 +16,9 @@ final class RelayUnderTest: Sendable {
 
     /// - Parameters:
     ///   - port: 25 takes its listener from the binder, as "smtp"; every other is bound by the relay.
+    ///   - listener: what else relay.yaml says of the listener: `key: value, …`.
     ///   - settings: the rest of relay.yaml: routes, lookup, limits, timeouts.
-    init(in network: TestNetwork, port: UInt16 = 2526, _ settings: String) throws {
+    init(in network: TestNetwork, port: UInt16 = 2526, listener: String = "", _ settings: String) throws {
         self.network = network
         self.port = port
         let folder = try RelayWorld.newFolder(owner: 62525)
@@ -27,7 +28,7 @@ final class RelayUnderTest: Sendable {
             server:
               name: mail.flxw.de
             listeners:
-              - \(port == 25 ? "socket: smtp" : "address: \"127.0.0.1:\(port)\"")
+              - {\(port == 25 ? "socket: smtp" : "address: \"127.0.0.1:\(port)\"")\(listener.isEmpty ? "" : ", \(listener)")}
             \(settings)
             admin:
               socket: \(folder)/admin.sock
@@ -72,8 +73,14 @@ final class RelayUnderTest: Sendable {
     /// The descriptors that it has open.
     var descriptors: Int { RelayUnderTest.descriptors(of: program) }
 
+    /// (Without timers: the runtime makes one where the program first sleeps, and keeps it.)
     private static func descriptors(of program: RunningProgram) -> Int {
-        (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(program.pid)/fd").count) ?? -1
+        let folder = "/proc/\(program.pid)/fd"
+        guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder) else { return -1 }
+        return names.count { name in
+            let kind = try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\(name)")
+            return kind != nil && kind != "anon_inode:[timerfd]"
+        }
     }
 
     /// What each open descriptor is, for the message of a test that found too many.

@@ -23,10 +23,15 @@ final class SMTPDialogue {
     private(set) var transcript: [String] = []
     private let patience: Duration
 
-    /// Connects and reads the greeting.
-    init(_ network: TestNetwork, port: UInt16, patience: Duration = .seconds(60)) throws {
+    /// Connects, and reads nothing yet.
+    init(connecting network: TestNetwork, port: UInt16, patience: Duration = .seconds(60)) throws {
         self.socket = try network.connect(port)
         self.patience = patience
+    }
+
+    /// Connects and reads the greeting.
+    convenience init(_ network: TestNetwork, port: UInt16, patience: Duration = .seconds(60)) throws {
+        try self.init(connecting: network, port: port, patience: patience)
         let greeting = try reply()
         guard greeting.code == 220 else { throw failure("the greeting is not 220") }
     }
@@ -99,6 +104,19 @@ final class SMTPDialogue {
             guard line.count >= 3, Int(line.prefix(3)) != nil else { throw failure("not a reply: \(line)") }
             if line.dropFirst(3).first != "-" { return WireReply(lines: lines) }
         }
+    }
+
+    /// The next octets, so many, whatever they say.
+    func receive(_ count: Int) throws -> [UInt8] {
+        let deadline = ContinuousClock.now + patience
+        while buffer.count < count {
+            guard let bytes = try socket.receive(until: deadline), !bytes.isEmpty else {
+                throw failure("\(buffer.count) of \(count) octets came")
+            }
+            buffer += bytes
+        }
+        defer { buffer.removeFirst(count) }
+        return Array(buffer[..<count])
     }
 
     /// Whether the server has closed the connection, without another word.

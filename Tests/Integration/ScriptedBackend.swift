@@ -12,6 +12,18 @@ final class ScriptedBackend: Sendable {
         case reset
         /// Says nothing, ever; waits for the other side to give up.
         case silence
+        /// Says nothing and reads nothing for so long, then goes on.
+        case pause(Duration)
+        /// Says this again and again, asked or not, for as long as the other side listens.
+        case babble(String)
+
+        /// What it says, at once or later; nil where that is no one reply.
+        var text: String? {
+            switch self {
+            case .say(let text), .sayAfter(_, let text): text
+            case .close, .reset, .silence, .pause, .babble: nil
+            }
+        }
     }
 
     struct Script: Sendable {
@@ -66,9 +78,22 @@ final class ScriptedBackend: Sendable {
         var connections = 0
         var open = 0
         var commands: [String] = []
+        /// The commands of each connection, in the order in which the connections were made.
+        var sessions: [[String]] = []
+        /// Commands that had come before the one in front of them was answered.
+        var pipelined = 0
+        /// Command lines that did not end in CRLF.
+        var looseCommands = 0
         var messages: [Message] = []
         /// Contents that stopped without the final dot.
         var truncated = 0
+
+        /// The connections that somebody sent mail on: one without MAIL asked what this backend can do.
+        var mailSessions: [[String]] { sessions.filter { $0.contains { $0.hasPrefix("MAIL") } } }
+        /// The commands that were about mail, in order.
+        var mailCommands: [String] {
+            mailSessions.joined().filter { !$0.hasPrefix("EHLO") && !$0.hasPrefix("HELO") && $0 != "QUIT" }
+        }
     }
 
     let record = Watched(Record())
@@ -82,12 +107,15 @@ final class ScriptedBackend: Sendable {
         Thread.detachNewThread { [listener, record, connections, script = self.script] in
             while let connection = listener.accept() {
                 connections.change { $0.append(connection) }
-                record.change {
+                let number = record.change {
                     $0.connections += 1
                     $0.open += 1
+                    $0.sessions.append([])
+                    return $0.sessions.count - 1
                 }
                 Thread.detachNewThread {
-                    var session = BackendSession(socket: connection, script: script.read { $0 }, record: record)
+                    var session = BackendSession(
+                        socket: connection, number: number, script: script.read { $0 }, record: record)
                     try? session.run()
                     if session.resets { connection.resetOnClose() } else { connection.interrupt() }
                     connections.change { $0.removeAll { $0 === connection } }
@@ -126,6 +154,7 @@ final class ScriptedBackend: Sendable {
 /// One connection to a scripted backend.
 private struct BackendSession {
     let socket: Socket
+    let number: Int
     let script: ScriptedBackend.Script
     let record: Watched<ScriptedBackend.Record>
     var buffer: [UInt8] = []
@@ -134,8 +163,11 @@ private struct BackendSession {
 
     private struct Ended: Error {}
 
-    init(socket: Socket, script: ScriptedBackend.Script, record: Watched<ScriptedBackend.Record>) {
+    init(
+        socket: Socket, number: Int, script: ScriptedBackend.Script, record: Watched<ScriptedBackend.Record>
+    ) {
         self.socket = socket
+        self.number = number
         self.script = script
         self.record = record
     }
@@ -146,7 +178,10 @@ private struct BackendSession {
         try give(script.greeting)
         while true {
             let line = try line()
-            record.change { $0.commands.append(line) }
+            record.change {
+                $0.commands.append(line)
+                $0.sessions[number].append(line)
+            }
             let verb = line.prefix { $0 != " " }.uppercased()
             switch verb {
             case "EHLO": try give(script.ehlo)
@@ -156,11 +191,11 @@ private struct BackendSession {
                 try give(script.mail)
             case "RCPT":
                 let answer = script.recipients.first { line.contains($0.key) }?.value ?? script.rcpt
-                if case .say(let text) = answer, text.hasPrefix("2") { forwardPaths.append(line) }
+                if answer.text?.hasPrefix("2") == true { forwardPaths.append(line) }
                 try give(answer)
             case "DATA":
                 try give(script.data)
-                guard case .say(let text) = script.data, text.hasPrefix("354") else { continue }
+                guard script.data.text?.hasPrefix("354") == true else { continue }
                 let wire = try content()
                 record.change {
                     $0.messages.append(.init(reversePath: reversePath, forwardPaths: forwardPaths, wire: wire))
@@ -188,7 +223,11 @@ private struct BackendSession {
             resets = true
             throw Ended()
         case .silence: while true { try more(patience: .seconds(600)) }
+        case .pause(let delay): Thread.sleep(forTimeInterval: Double(delay.components.seconds))
+        case .babble(let text):
+            while true { try socket.send(Array((text + "\r\n").utf8)) }
         }
+        if !buffer.isEmpty, !isInContent { record.change { $0.pipelined += 1 } }
     }
 
     private mutating func socketEnded(within delay: Duration) throws -> Bool {
@@ -209,6 +248,7 @@ private struct BackendSession {
         while true {
             if let end = buffer.firstIndex(of: 0x0A) {
                 let line = buffer[..<end]
+                if line.last != 0x0D { record.change { $0.looseCommands += 1 } }
                 let text = String(decoding: line.last == 0x0D ? line.dropLast() : line, as: UTF8.self)
                 buffer.removeSubrange(...end)
                 return text
@@ -223,10 +263,14 @@ private struct BackendSession {
         let end: [UInt8] = [0x0D, 0x0A, 0x2E, 0x0D, 0x0A]
         var wire: [UInt8] = [0x0D, 0x0A]  // (the CRLF of the command line counts: a message may be empty)
         var searched = 0
+        var interruption = script.inContent
         while true {
             wire += buffer
             buffer = []
-            if let (after, answer) = script.inContent, wire.count - 2 >= after { try give(answer) }
+            if let (after, answer) = interruption, wire.count - 2 >= after {
+                interruption = nil
+                try give(answer)
+            }
             var index = searched
             while index + 5 <= wire.count {
                 if wire[index] == 0x0D, wire[index..<index + 5].elementsEqual(end) {

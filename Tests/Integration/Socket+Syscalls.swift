@@ -124,6 +124,9 @@ final class Socket: Sendable {
         }
     }
 
+    /// Whether nothing is there to be received, and nothing comes within the time; the end of the connection is something.
+    func isQuiet(for time: Duration) -> Bool { !wait(for: Int16(POLLIN), until: .now + time) }
+
     private func wait(for event: Int16, until deadline: ContinuousClock.Instant) -> Bool {
         while true {
             let left = max(.zero, deadline - .now)

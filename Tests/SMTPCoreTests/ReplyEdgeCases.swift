@@ -89,6 +89,32 @@ private func receive(_ lines: [String]) throws(ReplySyntaxError) -> [SMTPReply] 
         #expect(SMTPReply(250, nil, lines: []).lines == [""] && SMTPReply(250, nil, "a\nb").lines == ["a?b"])
     }
 
+    @Test("7: A line that would be over 512 octets goes on in the next, cut between characters")
+    func longLines() throws {
+        for (text, utf8) in [
+            ("x", false), ("\u{e9}", true), ("\u{1F4E8}", true), ("a\u{4f8b}", true), ("\u{4f8b}", false),
+        ] {
+            for count in [
+                1, 100, 122, 123, 124, 125, 126, 165, 166, 167, 249, 250, 251, 499, 500, 501, 502, 1000, 5000,
+            ] {
+                let long = String(repeating: text, count: count)
+                let reply = SMTPReply(550, .init(5, 1, 1), lines: ["first", long, "last"])
+                let wire = reply.encoded(utf8: utf8)
+                #expect(wire.count <= reply.longestEncoding)
+                let lines = wire.split(separator: 0x0A).map { Array($0) }
+                #expect(lines.allSatisfy { $0.count + 1 <= 512 && $0.last == 0x0D })
+                let texts = lines.map { String(decoding: $0.dropFirst(10).dropLast(), as: UTF8.self) }
+                let expected = utf8 ? long : String(decoding: long.utf8.map { $0 < 0x80 ? $0 : 0x3F }, as: UTF8.self)
+                #expect(texts.first == "first" && texts.last == "last")
+                #expect(texts.dropFirst().dropLast().joined() == expected)
+                for line in lines.dropLast() { #expect(line.starts(with: Array("550-5.1.1 ".utf8))) }
+                #expect(lines.last?.starts(with: Array("550 5.1.1 ".utf8)) == true)
+                // No line more than it takes.
+                #expect(lines.count <= 3 + long.utf8.count / 497)
+            }
+        }
+    }
+
     @Test("7: The wire's form reads back as the same reply")
     func roundTrip() throws {
         for reply in [

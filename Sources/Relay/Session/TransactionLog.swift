@@ -10,6 +10,8 @@ struct TransactionLog {
     private(set) var accepted = 0
     private var refused = 0
     private var receipt = MessageReceipt()
+    /// The backend that failed; its connection is gone by the time that the message's fate is logged.
+    private var lostBackend: String?
 
     mutating func began(_ mail: MailCommand, id: TransactionID) {
         self = TransactionLog()
@@ -51,7 +53,10 @@ struct TransactionLog {
     }
 
     /// The backend left, or said what it must not.
-    func backendFailed(_ logger: Logger, _ failure: SMTPClientFailure, backend: String?, _ client: String) {
+    mutating func backendFailed(
+        _ logger: Logger, _ failure: SMTPClientFailure, backend: String?, _ client: String
+    ) {
+        self.lostBackend = backend
         logger.warning("\(self.line("backend-failed", nil, backend, client)) error=\(Self.value("\(failure)"))")
     }
 
@@ -65,7 +70,7 @@ struct TransactionLog {
         if self.receipt.size > 0 { line += " size=\(self.receipt.size)" }
         if self.receipt.bareLineFeeds > 0 { line += " bare-lf=\(self.receipt.bareLineFeeds)" }
         if self.receipt.bareCarriageReturns > 0 { line += " bare-cr=\(self.receipt.bareCarriageReturns)" }
-        if let backend { line += " backend=\(backend)" }
+        if let backend = backend ?? self.lostBackend { line += " backend=\(backend)" }
         if let reply { line += " reply=\(Self.value("\(reply)"))" }
         return line
     }
