@@ -171,13 +171,15 @@ extension SMTPServerHandler {
 
     private var wantsInput: Bool {
         switch self.input {
-        case .message: self.delegate?.acceptsMessage ?? true
+        case .message: self.readsReplies && self.delegate?.acceptsMessage ?? true
         case .waiting: self.incoming.readableBytes < Self.longestBacklog
-        // Who sends commands and reads no replies would have them pile up here.
-        case .commands, .overlongLine, .response: self.context?.channel.isWritable ?? true
-        case .refusedChunk, .closed: true
+        case .commands, .overlongLine, .response, .refusedChunk: self.readsReplies
+        case .closed: true
         }
     }
+
+    /// Who sends commands, or chunks, and reads no replies would have them pile up here.
+    private var readsReplies: Bool { self.context?.channel.isWritable ?? true }
 
     private func open() {
         guard self.sweepToken == nil, self.delegate != nil else { return }

@@ -188,12 +188,17 @@ private final class Server {
         #expect(reads.count == 2)
     }
 
-    @Test("Reading stops while the client reads no replies, and goes on when it does")
-    func unreadReplies() throws {
+    @Test(
+        "Reading stops while the client reads no replies, and goes on when it does",
+        arguments: [
+            "EHLO x\r\n", "EHLO x\r\nBDAT 0\r\nBDAT 1\r\n",
+            "EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<a@b.example>\r\nBDAT 0\r\nBDAT 1\r\n",
+        ])
+    func unreadReplies(sent: String) throws {
         let server = try Server()
         let reads = ReadCounter()
         try server.channel.pipeline.syncOperations.addHandler(reads, position: .first)
-        try server.send("EHLO x\r\n")
+        try server.send(sent)
         server.channel.isWritable = false
         server.channel.pipeline.read()
         #expect(reads.count == 0)
