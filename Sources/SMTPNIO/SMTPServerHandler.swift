@@ -210,14 +210,22 @@ extension SMTPServerHandler {
         self.commandDeadline = .now() + self.timeouts.command
     }
 
-    /// A message, or a chunk of one, is waited for from now on.
+    /// A message, or a chunk that goes nowhere, is waited for from now on.
     func awaitMessage() {
         self.pace = ReceivePace(block: self.timeouts.dataBlock, octetsPerSecond: self.timeouts.dataRate, now: .now())
+    }
+
+    /// A message in chunks is waited for from now on. Its pace is one from the first chunk to the last, with the commands
+    /// and the silence between them, or a chunk of one octet every now and then would hold the session, and a backend's.
+    func awaitChunks() {
+        let block = max(self.timeouts.dataBlock, self.timeouts.command)
+        self.pace = ReceivePace(block: block, octetsPerSecond: self.timeouts.dataRate, now: .now())
     }
 
     private func paceReceived(_ octets: Int) {
         switch self.input {
         case .message, .refusedChunk: self.pace.received(octets, now: .now())
+        case .commands where self.session.isAwaitingChunk: self.pace.received(octets, now: .now())
         case .commands, .overlongLine, .waiting, .response, .closed: break
         }
     }
@@ -225,7 +233,8 @@ extension SMTPServerHandler {
     func renewDeadline() {
         switch self.input {
         case .commands, .overlongLine, .response:
-            self.deadline = self.commandDeadline
+            let isHalf = self.session.isAwaitingChunk
+            self.deadline = isHalf ? min(self.commandDeadline, self.pace.deadline) : self.commandDeadline
         case .message, .refusedChunk:
             // Where the delegate does not read on, that is a block's time at most, too.
             self.deadline = self.readHeldSince.map { $0 + self.timeouts.dataBlock } ?? self.pace.deadline

@@ -234,6 +234,23 @@ private final class Server {
         #expect(Array(server.mailbox.calls.suffix(2)) == ["reset", "closed"])
     }
 
+    @Test("Chunks of an octet each do not buy a message more time than their octets do")
+    func chunkPace() throws {
+        var timeouts = SMTPServerTimeouts()
+        timeouts.dataRate = 1_000_000
+        let server = try Server(timeouts: timeouts)
+        try server.send("EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<a@b.example>\r\nBDAT 1\r\nx")
+        let first = server.handler.deadline
+        let later = NIODeadline.now() + .milliseconds(100)
+        while NIODeadline.now() < later {}
+        try server.send("BDAT 2\r\nx")
+        #expect(server.handler.deadline < first + .milliseconds(50))
+        try server.send("xNOOP\r\n")
+        #expect(server.handler.deadline < first + .milliseconds(50))
+        try server.send("RSET\r\n")
+        #expect(server.handler.deadline > first + .milliseconds(50))
+    }
+
     @Test("A client that leaves in its message leaves nothing behind")
     func leavesInMessage() throws {
         let server = try Server()
