@@ -10,6 +10,9 @@ import SMTPNIO
 ///
 /// Confined to the client's event loop, as the backend's connection is.
 final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
+    /// The most domains that are kept of a transaction, for the replies of a backend that it has yet to be connected to.
+    private static let mostDomains = 100
+
     private let context: LoopContext
     private let client: SocketAddress
     /// Where the client found us.
@@ -30,8 +33,8 @@ final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
     private var decisionID: UInt64 = 0
     /// What becomes of the replies of the connection's backend; nil where that has to be found out anew.
     var mapping: ReplyMapping?
-    /// The domains of the transaction's recipients: no names of the backend's, even where it has the same.
-    private(set) var recipientDomains: [String] = []
+    /// The domains of the transaction's first recipients: no names of the backend's, even where it has the same.
+    private(set) var recipientDomains: Set<String> = []
     /// The first recipient that was accepted.
     private(set) var firstAccepted: ForwardPath?
     private(set) var resolving: ForwardPath?
@@ -89,9 +92,10 @@ extension RelaySession {
     func resolveRecipient(_ recipient: RecipientCommand, line: ByteBuffer) {
         self.recipientLine = line
         self.resolving = recipient.forwardPath
-        if case .mailbox(let mailbox) = recipient.forwardPath, !self.recipientDomains.contains(mailbox.domain) {
-            self.recipientDomains.append(mailbox.domain)
-            self.mapping = nil
+        if case .mailbox(let mailbox) = recipient.forwardPath {
+            // Recipients that are refused have no bound: what is kept of them must have one.
+            if self.recipientDomains.count < Self.mostDomains { self.recipientDomains.insert(mailbox.domain) }
+            self.mapping?.reveal(mailbox.domain)
         }
         self.deadline = .now() + self.snapshot.configuration.timeouts.recipient
         self.perform(self.transaction.recipient(recipient))
