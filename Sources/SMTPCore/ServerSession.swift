@@ -205,6 +205,8 @@ extension ServerSession {
     /// Takes a line that is no command.
     public mutating func receiveMalformed(_ error: CommandSyntaxError) -> Action {
         if error.endsSession { return self.close(error.reply) }
+        // A response that cannot be read ends its SASL exchange (RFC 4954 section 4); what follows is a command again.
+        if case .challenging = self.state { self.state = .identified }
         return self.countError(error.reply)
     }
 
