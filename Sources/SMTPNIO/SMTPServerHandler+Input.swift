@@ -172,11 +172,12 @@ extension SMTPServerHandler {
     }
 
     /// A message whose every line has to be mended would come in pieces of some octets, each with the cost of a write.
+    ///
+    /// Small ones are copied even where nothing stands behind them: as a slice, an octet that came alone would keep all
+    /// that was allocated for a read, for as long as the delegate cannot pass it on.
     private func handOn(_ octets: ByteBuffer) {
         if octets.readableBytes >= Self.smallPiece {
             self.handOnPieces()
-            self.delegate?.messageReceived(octets)
-        } else if self.pieces.readableBytes == 0, self.incoming.readableBytes == 0 {
             self.delegate?.messageReceived(octets)
         } else {
             var octets = octets
