@@ -26,6 +26,8 @@ final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
 
     private(set) var transaction = RelayTransaction()
     private(set) var connection: BackendConnector.Connection?
+    /// The connection that is being made; nil where none is.
+    private var attempt: BackendConnector.Attempt?
     /// Counts connections, so that the outcome of one that nobody waits for any more is known as such.
     private var connectionID: UInt64 = 0
     /// Counts the recipients that were decided, so that a lookup's answer that comes too late for its own recipient is
@@ -188,11 +190,13 @@ extension RelaySession {
         self.connectionID += 1
         let id = self.connectionID
         let connector = BackendConnector(context: self.context, snapshot: self.snapshot, deadline: self.deadline)
+        self.attempt = connector.attempt
         connector.connect(to: destination, delegate: self) { connection in
             guard id == self.connectionID, !self.isClosed else {
                 connection?.handler.close()
                 return
             }
+            self.attempt = nil
             self.connection = connection
             self.mapping = nil
             if connection == nil { self.perform(self.transaction.failed(.unreachable)) }
@@ -201,15 +205,21 @@ extension RelaySession {
 
     /// Takes leave of the backend.
     private func leave() {
-        self.connectionID += 1
-        self.connection?.handler.quit()
-        self.connection = nil
+        self.forgetConnection()?.handler.quit()
     }
 
     private func closeConnection() {
+        self.forgetConnection()?.handler.close()
+    }
+
+    /// Neither the connection nor one that is being made is this session's any more.
+    private func forgetConnection() -> BackendConnector.Connection? {
         self.connectionID += 1
-        self.connection?.handler.close()
+        self.attempt?.giveUp()
+        self.attempt = nil
+        let connection = self.connection
         self.connection = nil
+        return connection
     }
 }
 
