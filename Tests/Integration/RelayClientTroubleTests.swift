@@ -226,6 +226,33 @@ struct RelayClientTroubleTests {
         #expect(excess == 0, "\(relay.descriptorKinds)")
     }
 
+    @Test("a client that leaves behind its message counts as connected until the backend has answered")
+    func leavesBehindMessage() throws {
+        let trial = try RelayTrial("limits: {connections: 2}")
+        trial.backend.endConnections()
+        var script = ScriptedBackend.Script()
+        script.dot = .silence
+        trial.backend.follow(script)
+        for _ in 0..<2 {
+            let dialogue = try trial.relay.greeted()
+            for line in [Self.mail, "RCPT TO:<user@flxw.de>", "DATA"] {
+                #expect(try dialogue.command(line).code < 400)
+            }
+            let before = trial.backend.record.read { $0.messages.count }
+            try dialogue.send(bytes: Array("Subject: x\r\n\r\ntext\r\n.\r\n".utf8))
+            _ = trial.backend.wait { $0.messages.count > before }
+            dialogue.socket.resetOnClose()
+        }
+        // (The clients' own connections are over by then, or a moment later.)
+        for _ in 0..<20 {
+            #expect(throws: (any Error).self) { try SMTPDialogue(trial.network, port: trial.relay.port) }
+        }
+        trial.backend.endConnections()
+        let deadline = ContinuousClock.now + .seconds(20)
+        while ContinuousClock.now < deadline, (try? trial.relay.greeted()) == nil {}
+        try trial.expectUnharmed()
+    }
+
     /// An end of data that is none.
     struct FalseEnd: Sendable, CustomTestStringConvertible {
         let bytes: String

@@ -5,6 +5,7 @@ import NIOCore
 import Routing
 import SMTPCore
 import SMTPNIO
+import Synchronization
 
 /// One client of the relay: does what ``RelayTransaction`` decides, with lookups, a backend and the clock.
 ///
@@ -142,8 +143,10 @@ extension RelaySession {
         self.server = nil
         if self.transaction.isSending { self.log.abandoned(self.context.logger, self.clientName) }
         self.perform(self.transaction.clientLost())
-        // The backend has the message, and its answer is worth a line in the log.
-        if !self.transaction.isOrphaned { self.end() }
+        guard self.transaction.isOrphaned else { return self.end() }
+        // The backend has the message, and its answer is worth a line in the log. Until then the session counts as a
+        // client's, or whoever sends messages and leaves could have any number of connections to backends.
+        self.context.state.connections.add(1, ordering: .relaxed)
     }
 
     /// Nothing is waited for any more.
@@ -272,6 +275,7 @@ extension RelaySession {
             self.server?.messageCompleted(reply)
         case .nobody(let reply):
             self.log.replyLost(self.context.logger, reply, backend: backend, self.clientName)
+            self.context.state.connections.subtract(1, ordering: .relaxed)
             self.end()
         }
     }
