@@ -85,8 +85,8 @@ public struct ServerSession: Sendable {
         /// Between two chunks.
         case awaitingChunk
         case receivingChunk(isLast: Bool)
-        /// A chunk was refused: so is every other, up to the last one or RSET.
-        case refusingChunks
+        /// A chunk was refused: so is every other, with the same reply, up to the last one or RSET.
+        case refusingChunks(SMTPReply)
         case startingTLS(isIdentified: Bool)
         case authenticating
         case challenging
