@@ -70,7 +70,7 @@ extension MessageFramer {
             return self.form == .stuffed ? .needsLook : .content
         case (.nul, .data), (.nul, .chunks):
             return self.guardsNULs ? .needsLook : .content
-        case (.inLine, _), (.dot, _), (.dotCR, _), (.nulDot, _), (.cr, _), (.crAfterCR, _), (.ended, _):
+        case (.inLine, _), (.dot, _), (.dotCR, _), (.nulDot, _), (.cr, _), (.ended, _):
             return .content
         }
     }

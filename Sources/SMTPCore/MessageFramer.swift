@@ -67,7 +67,7 @@ public struct MessageFramer: Sendable {
     enum State: UInt8 {
         /// At the start of a line, after CRLF or at the very beginning.
         case lineStart
-        /// At the start of a line that a bare LF, or CR CR LF, ended: a dot here is content.
+        /// At the start of a line that a bare LF ended: a dot here is content.
         case looseLineStart
         /// Within a line.
         case inLine
@@ -81,8 +81,6 @@ public struct MessageFramer: Sendable {
         case nulDot
         /// A CR within a line is held.
         case cr
-        /// A CR is held, and the octet before it was a CR.
-        case crAfterCR
         /// The end was found.
         case ended
     }
@@ -140,7 +138,7 @@ public struct MessageFramer: Sendable {
                 self.received += UInt64(count)
                 return .pass(count)
             }
-        case .dot, .dotCR, .nulDot, .cr, .crAfterCR, .ended:
+        case .dot, .dotCR, .nulDot, .cr, .ended:
             break
         }
         let step = self.octet(input[0])
@@ -167,7 +165,7 @@ public struct MessageFramer: Sendable {
             return .stuffedDot
         case .inLine, .nul:
             break
-        case .cr, .crAfterCR:
+        case .cr:
             self.bareCarriageReturns += 1
         case .dot, .dotCR:
             preconditionFailure("no dot in a chunk may begin an end")
@@ -246,16 +244,11 @@ extension MessageFramer {
             self.state = .lineStart
             self.endLine()
             return .write(.lineEnd, consumed: 1)
-        case (.crAfterCR, lineFeed):
-            // CR CR LF: who wrote it may not have taken it for a line end, and so not have stuffed the dot behind it. But
-            // a strict receiver that gets it as it is will take it for one.
-            self.state = self.isPassing ? .lineStart : .looseLineStart
-            self.endLine()
-            return .write(.lineEnd, consumed: 1)
-        case (.cr, carriageReturn), (.crAfterCR, carriageReturn):
-            self.state = .crAfterCR
+        case (.cr, carriageReturn):
+            // CR CR LF ends a line, as every CRLF does: a client that keeps a CR of its author's in front of its own line
+            // ends stuffs the dot behind it, and ends its message behind it.
             return self.bareCarriageReturn(consumed: 1)
-        case (.cr, _), (.crAfterCR, _):
+        case (.cr, _):
             self.state = .inLine
             return self.bareCarriageReturn(consumed: 0)
 

@@ -2,6 +2,9 @@
 // take its octets away would read a message as commands.
 
 extension ServerSession {
+    /// Whether a message is half there, and its next chunk is waited for.
+    public var isAwaitingChunk: Bool { self.state == .awaitingChunk }
+
     mutating func chunk(_ chunk: Chunk) -> Action {
         // There is no point in taking so much away; what to do instead RFC 3030 leaves open.
         if self.isFarTooBig(chunk) { return self.close(.messageTooBig) }
@@ -16,8 +19,8 @@ extension ServerSession {
         case .awaitingChunk:
             self.state = .receivingChunk(isLast: chunk.isLast)
             return .receiveChunk(size: chunk.size, isLast: chunk.isLast, isFirst: false)
-        case .refusingChunks:
-            return self.refuse(chunk, .badSequence, resetsTransaction: false)
+        case .refusingChunks(let reply):
+            return self.refuse(chunk, reply, resetsTransaction: false)
         case .connected, .identified, .refusing, .resolvingRecipient, .preparingMessage, .receivingMessage,
             .receivingChunk, .startingTLS, .authenticating, .challenging, .closed:
             return self.discard(chunk, .badSequence)
@@ -36,17 +39,17 @@ extension ServerSession {
     public mutating func chunkReceived(_ refusal: SMTPReply?) -> Action {
         guard case .receivingChunk(isLast: false) = self.state else { preconditionFailure("no such chunk") }
         if let refusal {
-            self.state = .refusingChunks
+            self.state = .refusingChunks(refusal)
             return .reply(refusal)
         }
         self.state = .awaitingChunk
         return .reply(.chunkReceived)
     }
 
-    /// Refuses a chunk of a message, and with it the message: whoever has sent more of it already gets 503 for each
-    /// chunk, up to the last one.
+    /// Refuses a chunk of a message, and with it the message: whoever has sent more of it already gets the same reply for
+    /// each chunk, up to the last one, whose reply is the message's: it must not be permanent where the reason was not.
     mutating func refuse(_ chunk: Chunk, _ reply: SMTPReply, resetsTransaction: Bool) -> Action {
-        self.state = chunk.isLast ? .identified : .refusingChunks
+        self.state = chunk.isLast ? .identified : .refusingChunks(reply)
         return self.discard(chunk, reply, resetsTransaction: resetsTransaction)
     }
 

@@ -85,8 +85,8 @@ public struct ServerSession: Sendable {
         /// Between two chunks.
         case awaitingChunk
         case receivingChunk(isLast: Bool)
-        /// A chunk was refused: so is every other, up to the last one or RSET.
-        case refusingChunks
+        /// A chunk was refused: so is every other, with the same reply, up to the last one or RSET.
+        case refusingChunks(SMTPReply)
         case startingTLS(isIdentified: Bool)
         case authenticating
         case challenging
@@ -205,6 +205,8 @@ extension ServerSession {
     /// Takes a line that is no command.
     public mutating func receiveMalformed(_ error: CommandSyntaxError) -> Action {
         if error.endsSession { return self.close(error.reply) }
+        // A response that cannot be read ends its SASL exchange (RFC 4954 section 4); what follows is a command again.
+        if case .challenging = self.state { self.state = .identified }
         return self.countError(error.reply)
     }
 

@@ -30,10 +30,12 @@ extension SMTPServerHandler {
             self.outgoing.writeReply(reply, utf8: self.session.usesSMTPUTF8)
             self.beginMessage(.data)
         case .receiveChunk(let size, let isLast, let isFirst):
-            if isFirst { self.beginMessage(.chunks) }
+            if isFirst {
+                self.beginMessage(.chunks)
+                self.awaitChunks()
+            }
             self.receiver.beginChunk(size: size, isLast: isLast)
             self.input = .message
-            self.awaitMessage()
         case .discardChunk(let size, let reply, let resetsTransaction):
             if resetsTransaction { self.delegate?.transactionReset() }
             self.input = .refusedChunk(left: size, reply)

@@ -136,12 +136,14 @@ extension SMTPServerHandler {
             switch step {
             case .pass(let count):
                 guard var octets = self.incoming.readSlice(length: count) else { return false }
-                if count > MessageReceiver.longestCopy || self.incoming.readableBytes == 0 {
+                if count > MessageReceiver.longestCopy {
                     self.handOnPieces()
                     self.delegate?.messageReceived(octets)
                 } else {
+                    // As a slice, an octet that came alone would keep all that was allocated for a read, for as long as the
+                    // delegate cannot pass it on.
                     self.pieces.writeBuffer(&octets)
-                    told = self.rewrite()
+                    if self.incoming.readableBytes > 0 { told = self.rewrite() }
                 }
             case .write(let replacement, let consumed):
                 self.incoming.moveReaderIndex(forwardBy: consumed)

@@ -171,13 +171,15 @@ extension SMTPServerHandler {
 
     private var wantsInput: Bool {
         switch self.input {
-        case .message: self.delegate?.acceptsMessage ?? true
+        case .message: self.readsReplies && self.delegate?.acceptsMessage ?? true
         case .waiting: self.incoming.readableBytes < Self.longestBacklog
-        // Who sends commands and reads no replies would have them pile up here.
-        case .commands, .overlongLine, .response: self.context?.channel.isWritable ?? true
-        case .refusedChunk, .closed: true
+        case .commands, .overlongLine, .response, .refusedChunk: self.readsReplies
+        case .closed: true
         }
     }
+
+    /// Who sends commands, or chunks, and reads no replies would have them pile up here.
+    private var readsReplies: Bool { self.context?.channel.isWritable ?? true }
 
     private func open() {
         guard self.sweepToken == nil, self.delegate != nil else { return }
@@ -208,14 +210,22 @@ extension SMTPServerHandler {
         self.commandDeadline = .now() + self.timeouts.command
     }
 
-    /// A message, or a chunk of one, is waited for from now on.
+    /// A message, or a chunk that goes nowhere, is waited for from now on.
     func awaitMessage() {
         self.pace = ReceivePace(block: self.timeouts.dataBlock, octetsPerSecond: self.timeouts.dataRate, now: .now())
+    }
+
+    /// A message in chunks is waited for from now on. Its pace is one from the first chunk to the last, with the commands
+    /// and the silence between them, or a chunk of one octet every now and then would hold the session, and a backend's.
+    func awaitChunks() {
+        let block = max(self.timeouts.dataBlock, self.timeouts.command)
+        self.pace = ReceivePace(block: block, octetsPerSecond: self.timeouts.dataRate, now: .now())
     }
 
     private func paceReceived(_ octets: Int) {
         switch self.input {
         case .message, .refusedChunk: self.pace.received(octets, now: .now())
+        case .commands where self.session.isAwaitingChunk: self.pace.received(octets, now: .now())
         case .commands, .overlongLine, .waiting, .response, .closed: break
         }
     }
@@ -223,7 +233,8 @@ extension SMTPServerHandler {
     func renewDeadline() {
         switch self.input {
         case .commands, .overlongLine, .response:
-            self.deadline = self.commandDeadline
+            let isHalf = self.session.isAwaitingChunk
+            self.deadline = isHalf ? min(self.commandDeadline, self.pace.deadline) : self.commandDeadline
         case .message, .refusedChunk:
             // Where the delegate does not read on, that is a block's time at most, too.
             self.deadline = self.readHeldSince.map { $0 + self.timeouts.dataBlock } ?? self.pace.deadline

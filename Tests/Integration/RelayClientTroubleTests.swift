@@ -196,6 +196,63 @@ struct RelayClientTroubleTests {
         }
     }
 
+    @Test("clients that leave while their backend is silent hold no descriptor for it")
+    func leavesSilentBackend() throws {
+        let network = try TestNetwork()
+        // A neighbour whose address is known, and who is not there: nobody refuses a connection to it.
+        for command in [
+            "ip link add silent type veth peer name other", "ip address add 192.0.2.1/24 dev silent",
+            "ip link set silent up", "ip link set other up",
+            "ip neighbour add 192.0.2.9 lladdr 02:00:00:00:00:09 dev silent",
+        ] {
+            #expect(try network.run(command.split(separator: " ").map(String.init)).status == 0, "\(command)")
+        }
+        let relay = try RelayUnderTest(
+            in: network,
+            """
+            routes:
+              - recipients: [flxw.de]
+                backends: ["192.0.2.9:25"]
+            timeouts: {connect: 2m}
+            """)
+        for _ in 0..<20 {
+            let dialogue = try relay.greeted()
+            #expect(try dialogue.command(Self.mail).code == 250)
+            try dialogue.send("RCPT TO:<user@flxw.de>")
+            dialogue.socket.resetOnClose()
+        }
+        // (One for the relay's own probe of the backend.)
+        let excess = relay.excess { relay.descriptorsWhenReady + 1 }
+        #expect(excess == 0, "\(relay.descriptorKinds)")
+    }
+
+    @Test("a client that leaves behind its message counts as connected until the backend has answered")
+    func leavesBehindMessage() throws {
+        let trial = try RelayTrial("limits: {connections: 2}")
+        trial.backend.endConnections()
+        var script = ScriptedBackend.Script()
+        script.dot = .silence
+        trial.backend.follow(script)
+        for _ in 0..<2 {
+            let dialogue = try trial.relay.greeted()
+            for line in [Self.mail, "RCPT TO:<user@flxw.de>", "DATA"] {
+                #expect(try dialogue.command(line).code < 400)
+            }
+            let before = trial.backend.record.read { $0.messages.count }
+            try dialogue.send(bytes: Array("Subject: x\r\n\r\ntext\r\n.\r\n".utf8))
+            _ = trial.backend.wait { $0.messages.count > before }
+            dialogue.socket.resetOnClose()
+        }
+        // (The clients' own connections are over by then, or a moment later.)
+        for _ in 0..<20 {
+            #expect(throws: (any Error).self) { try SMTPDialogue(trial.network, port: trial.relay.port) }
+        }
+        trial.backend.endConnections()
+        let deadline = ContinuousClock.now + .seconds(20)
+        while ContinuousClock.now < deadline, (try? trial.relay.greeted()) == nil {}
+        try trial.expectUnharmed()
+    }
+
     /// An end of data that is none.
     struct FalseEnd: Sendable, CustomTestStringConvertible {
         let bytes: String

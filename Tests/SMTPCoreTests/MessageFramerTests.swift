@@ -67,7 +67,9 @@ import Testing
         "Bare LF becomes CRLF, bare CR a space, and both are counted",
         arguments: [
             ("a\nb\r\n.\r\n", "a\r\nb\r\n", 1, 0), ("a\rb\r\n.\r\n", "a b\r\n", 0, 1),
-            ("a\r\r\nb\r\n.\r\n", "a \r\nb\r\n", 0, 1), ("\n\r\n.\r\n", "\r\n\r\n", 1, 0),
+            ("a\r\r\nb\r\n.\r\n", "a \r\nb\r\n", 0, 1), ("a\r\r\n.\r\n", "a \r\n", 0, 1),
+            ("a\r\r\n..b\r\n.\r\n", "a \r\n..b\r\n", 0, 1), ("a\r\r\r\n.\r\n", "a  \r\n", 0, 2),
+            ("\n\r\n.\r\n", "\r\n\r\n", 1, 0),
             ("a\n.b\r\n.\r\n", "a\r\n..b\r\n", 1, 0), ("a\n.\r\n.\r\n", "a\r\n..\r\n", 1, 0),
             ("a\r\n.\nb\r\n.\r\n", "a\r\n\r\nb\r\n", 1, 0), ("a\r\n.\rb\r\n.\r\n", "a\r\n b\r\n", 0, 1),
             ("a\r\n..\nb\r\n.\r\n", "a\r\n..\r\nb\r\n", 1, 0),

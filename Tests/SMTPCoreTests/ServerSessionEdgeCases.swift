@@ -106,7 +106,7 @@ private let recipient = RecipientCommand(.mailbox(Mailbox(localPart: "c", domain
         #expect(session.receive(.mail(authorized)) == .beginTransaction(authorized, .ok))
     }
 
-    @Test("43: BDAT refused at its first chunk is refused at every other, and the session is in step")
+    @Test("43: BDAT refused at its first chunk is refused so at every other, and the session is in step")
     func refusedChunks() {
         var session = Situation.accepted.session()
         #expect(session.receive(.bdat(size: 10, isLast: false)) == .prepareMessage)
@@ -114,11 +114,11 @@ private let recipient = RecipientCommand(.mailbox(Mailbox(localPart: "c", domain
         #expect(session.dataCompleted(refusal) == .discardChunk(size: 10, refusal, resetsTransaction: true))
         #expect(
             session.receive(.bdat(size: 5, isLast: false))
-                == .discardChunk(size: 5, .badSequence, resetsTransaction: false))
+                == .discardChunk(size: 5, refusal, resetsTransaction: false))
         #expect(session.receive(.mail(mail)) == .reply(.badSequence))
         #expect(
             session.receive(.bdat(size: 5, isLast: true))
-                == .discardChunk(size: 5, .badSequence, resetsTransaction: false))
+                == .discardChunk(size: 5, refusal, resetsTransaction: false))
         #expect(session.receive(.mail(mail)) == .beginTransaction(mail, .ok))
     }
 

@@ -52,6 +52,15 @@ private func session(
         #expect(session.receive(.auth(command)) == .reply(.badSequence))
     }
 
+    @Test("A response that cannot be read ends its exchange, and what follows is a command")
+    func unreadable() {
+        var session = session()
+        _ = session.receive(.auth(AuthCommand(mechanism: "LOGIN")))
+        _ = session.authenticationContinued("VXNlcm5hbWU6")
+        #expect(session.receiveMalformed(.lineTooLong) == .reply(CommandSyntaxError.lineTooLong.reply))
+        #expect(session.receive(.noop) == .reply(.ok))
+    }
+
     @Test("An asterisk cancels a SASL exchange with 501, and a refused one leaves the session as it was")
     func cancelled() {
         var session = session()

@@ -72,7 +72,7 @@ private func discarded(_ size: UInt64, _ reply: SMTPReply) -> ServerSession.Acti
             [
                 discarded(1, .badSequence), discarded(1, .badSequence), discarded(1, .badSequence), .prepareMessage,
                 discarded(1, .noValidRecipients), .receiveChunk(size: 1, isLast: true, isFirst: false),
-                discarded(1, .badSequence),
+                discarded(1, .messageTooBig),
             ]
         ),
         (
@@ -80,7 +80,7 @@ private func discarded(_ size: UInt64, _ reply: SMTPReply) -> ServerSession.Acti
             [
                 discarded(0, .badSequence), discarded(0, .badSequence), discarded(0, .badSequence), .prepareMessage,
                 discarded(0, .noValidRecipients), .receiveChunk(size: 0, isLast: false, isFirst: false),
-                discarded(0, .badSequence),
+                discarded(0, .messageTooBig),
             ]
         ),
         (.bdat(size: 1 << 62, isLast: true), Array(repeating: .replyAndClose(.messageTooBig), count: 7)),

@@ -212,12 +212,17 @@ private final class Server {
         #expect(reads.count == 2)
     }
 
-    @Test("Reading stops while the client reads no replies, and goes on when it does")
-    func unreadReplies() throws {
+    @Test(
+        "Reading stops while the client reads no replies, and goes on when it does",
+        arguments: [
+            "EHLO x\r\n", "EHLO x\r\nBDAT 0\r\nBDAT 1\r\n",
+            "EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<a@b.example>\r\nBDAT 0\r\nBDAT 1\r\n",
+        ])
+    func unreadReplies(sent: String) throws {
         let server = try Server()
         let reads = ReadCounter()
         try server.channel.pipeline.syncOperations.addHandler(reads, position: .first)
-        try server.send("EHLO x\r\n")
+        try server.send(sent)
         server.channel.isWritable = false
         server.channel.pipeline.read()
         #expect(reads.count == 0)
@@ -251,6 +256,23 @@ private final class Server {
         #expect(try server.replies() == "421 4.4.2 Timeout, closing connection\r\n")
         #expect(server.mailbox.messages.isEmpty)
         #expect(Array(server.mailbox.calls.suffix(2)) == ["reset", "closed"])
+    }
+
+    @Test("Chunks of an octet each do not buy a message more time than their octets do")
+    func chunkPace() throws {
+        var timeouts = SMTPServerTimeouts()
+        timeouts.dataRate = 1_000_000
+        let server = try Server(timeouts: timeouts)
+        try server.send("EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<a@b.example>\r\nBDAT 1\r\nx")
+        let first = server.handler.deadline
+        let later = NIODeadline.now() + .milliseconds(100)
+        while NIODeadline.now() < later {}
+        try server.send("BDAT 2\r\nx")
+        #expect(server.handler.deadline < first + .milliseconds(50))
+        try server.send("xNOOP\r\n")
+        #expect(server.handler.deadline < first + .milliseconds(50))
+        try server.send("RSET\r\n")
+        #expect(server.handler.deadline > first + .milliseconds(50))
     }
 
     @Test("A client that leaves in its message leaves nothing behind")

@@ -23,11 +23,37 @@ struct BackendConnector {
         let backend: BackendAddress?
     }
 
+    /// What is under way for one session, which may lose interest. Confined to its event loop.
+    final class Attempt {
+        private var channels: [any Channel] = []
+        private(set) var isGivenUp = false
+
+        /// Ends it: a client that came and left would otherwise hold a descriptor for as long as its backends are silent.
+        func giveUp() {
+            self.isGivenUp = true
+            let channels = self.channels
+            self.channels = []
+            for channel in channels { channel.close(promise: nil) }
+        }
+
+        /// A channel is being connected; a name has one for each address.
+        fileprivate func began(_ channel: any Channel) {
+            if self.isGivenUp { channel.close(promise: nil) } else { self.channels.append(channel) }
+        }
+
+        /// No more is to be closed: a backend was reached, or is not to be had.
+        fileprivate func ended() {
+            self.channels = []
+        }
+    }
+
     let context: LoopContext
     let snapshot: RelaySnapshot
     let deadline: NIODeadline
+    let attempt = Attempt()
 
-    /// Connects, and calls `completion` once, on the event loop; nil where nobody could be reached.
+    /// Connects, and calls `completion` once, on the event loop; nil where nobody could be reached, or the attempt was given
+    /// up.
     ///
     /// The handler's session begins at once, and tells `delegate`.
     func connect(
@@ -38,9 +64,11 @@ struct BackendConnector {
             self.connect(to: group, tried: [], delegate: delegate, completion: completion)
         case .server(let address, _):
             let handler = self.makeHandler(self.snapshot.configuration.lookupPolicy, delegate)
-            self.attempt(.socketAddress(address), handler) { error in
-                if let error { self.report(error, address.hostAndPort) }
-                guard error == nil else { return completion(nil) }
+            self.reach(.socketAddress(address), handler) { error in
+                if let error {
+                    self.report(error, address.hostAndPort)
+                    return completion(nil)
+                }
                 let endpoint = address.port.map { (host: address.ipAddress ?? "", port: $0) }
                 completion(
                     Connection(
@@ -54,12 +82,13 @@ struct BackendConnector {
         to group: BackendGroup, tried: [Int], delegate: any SMTPClientDelegate,
         completion: @escaping (Connection?) -> Void
     ) {
-        guard NIODeadline.now() < self.deadline, let index = self.snapshot.nextBackend(of: group, excluding: tried)
+        guard NIODeadline.now() < self.deadline, !self.attempt.isGivenUp,
+            let index = self.snapshot.nextBackend(of: group, excluding: tried)
         else { return completion(nil) }
         let backend = group.backends[index].address
         let handler = self.makeHandler(group.policy, delegate)
         handler.onClose { [snapshot] in snapshot.backendEnded(index, of: group) }
-        self.attempt(.backend(backend), handler) { error in
+        self.reach(.backend(backend), handler) { error in
             guard let error else {
                 return completion(
                     Connection(
@@ -83,18 +112,27 @@ struct BackendConnector {
             timeouts: self.snapshot.clientTimeouts, sweep: self.context.sweep, delegate: delegate)
     }
 
-    private func attempt(_ target: Target, _ handler: SMTPClientHandler, completion: @escaping ((any Error)?) -> Void) {
+    private func reach(_ target: Target, _ handler: SMTPClientHandler, completion: @escaping ((any Error)?) -> Void) {
         let timeout = min(self.snapshot.configuration.timeouts.connect, self.deadline - .now())
+        let attempt = NIOLoopBound(self.attempt, eventLoop: self.context.eventLoop)
         let bootstrap = ClientBootstrap(group: self.context.eventLoop)
             .connectTimeout(max(timeout, .milliseconds(1)))
             .channelOption(.writeBufferWaterMark, value: .init(low: 32 << 10, high: 64 << 10))
+            .channelInitializer { channel in
+                attempt.value.began(channel)
+                return channel.eventLoop.makeSucceededVoidFuture()
+            }
         let connected: EventLoopFuture<any Channel> =
             switch target {
             case .socketAddress(let address): bootstrap.connect(to: address)
             case .backend(let backend): bootstrap.connect(to: backend, on: self.context.eventLoop)
             }
         connected.assumeIsolated().whenComplete { result in
+            self.attempt.ended()
             switch result {
+            case .success(let channel) where self.attempt.isGivenUp:
+                channel.close(promise: nil)
+                completion(ChannelError.alreadyClosed)
             case .success(let channel):
                 // Not in the channel's initialiser: a name with several addresses has a channel for each that is tried,
                 // and the end of one that failed would be taken for the end of the one that did not. Nothing is read
@@ -112,6 +150,8 @@ struct BackendConnector {
     }
 
     private func report(_ error: any Error, _ address: String) {
+        // What was given up has not failed.
+        guard !self.attempt.isGivenUp else { return }
         self.context.logger.warning("backend-unreachable backend=\(address) error=\"\(error)\"")
     }
 }

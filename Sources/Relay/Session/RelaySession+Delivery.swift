@@ -58,7 +58,7 @@ extension RelaySession {
         guard let connection = self.connection, connection.policy.masksReplies else { return ReplyMapping() }
         return ReplyMapping(
             serverName: self.snapshot.serverName, introduced: connection.handler.serverNames,
-            configured: connection.backend, address: connection.endpoint, known: self.recipientDomains)
+            configured: connection.backend, address: connection.endpoint, known: Array(self.recipientDomains))
     }
 
     /// A failure whose reply, where it has one, the client may read.

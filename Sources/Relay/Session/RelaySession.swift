@@ -5,11 +5,15 @@ import NIOCore
 import Routing
 import SMTPCore
 import SMTPNIO
+import Synchronization
 
 /// One client of the relay: does what ``RelayTransaction`` decides, with lookups, a backend and the clock.
 ///
 /// Confined to the client's event loop, as the backend's connection is.
 final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
+    /// The most domains that are kept of a transaction, for the replies of a backend that it has yet to be connected to.
+    private static let mostDomains = 100
+
     private let context: LoopContext
     private let client: SocketAddress
     /// Where the client found us.
@@ -23,6 +27,8 @@ final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
 
     private(set) var transaction = RelayTransaction()
     private(set) var connection: BackendConnector.Connection?
+    /// The connection that is being made; nil where none is.
+    private var attempt: BackendConnector.Attempt?
     /// Counts connections, so that the outcome of one that nobody waits for any more is known as such.
     private var connectionID: UInt64 = 0
     /// Counts the recipients that were decided, so that a lookup's answer that comes too late for its own recipient is
@@ -30,8 +36,8 @@ final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
     private var decisionID: UInt64 = 0
     /// What becomes of the replies of the connection's backend; nil where that has to be found out anew.
     var mapping: ReplyMapping?
-    /// The domains of the transaction's recipients: no names of the backend's, even where it has the same.
-    private(set) var recipientDomains: [String] = []
+    /// The domains of the transaction's first recipients: no names of the backend's, even where it has the same.
+    private(set) var recipientDomains: Set<String> = []
     /// The first recipient that was accepted.
     private(set) var firstAccepted: ForwardPath?
     private(set) var resolving: ForwardPath?
@@ -89,9 +95,10 @@ extension RelaySession {
     func resolveRecipient(_ recipient: RecipientCommand, line: ByteBuffer) {
         self.recipientLine = line
         self.resolving = recipient.forwardPath
-        if case .mailbox(let mailbox) = recipient.forwardPath, !self.recipientDomains.contains(mailbox.domain) {
-            self.recipientDomains.append(mailbox.domain)
-            self.mapping = nil
+        if case .mailbox(let mailbox) = recipient.forwardPath {
+            // Recipients that are refused have no bound: what is kept of them must have one.
+            if self.recipientDomains.count < Self.mostDomains { self.recipientDomains.insert(mailbox.domain) }
+            self.mapping?.reveal(mailbox.domain)
         }
         self.deadline = .now() + self.snapshot.configuration.timeouts.recipient
         self.perform(self.transaction.recipient(recipient))
@@ -136,8 +143,10 @@ extension RelaySession {
         self.server = nil
         if self.transaction.isSending { self.log.abandoned(self.context.logger, self.clientName) }
         self.perform(self.transaction.clientLost())
-        // The backend has the message, and its answer is worth a line in the log.
-        if !self.transaction.isOrphaned { self.end() }
+        guard self.transaction.isOrphaned else { return self.end() }
+        // The backend has the message, and its answer is worth a line in the log. Until then the session counts as a
+        // client's, or whoever sends messages and leaves could have any number of connections to backends.
+        self.context.state.connections.add(1, ordering: .relaxed)
     }
 
     /// Nothing is waited for any more.
@@ -184,11 +193,13 @@ extension RelaySession {
         self.connectionID += 1
         let id = self.connectionID
         let connector = BackendConnector(context: self.context, snapshot: self.snapshot, deadline: self.deadline)
+        self.attempt = connector.attempt
         connector.connect(to: destination, delegate: self) { connection in
             guard id == self.connectionID, !self.isClosed else {
                 connection?.handler.close()
                 return
             }
+            self.attempt = nil
             self.connection = connection
             self.mapping = nil
             if connection == nil { self.perform(self.transaction.failed(.unreachable)) }
@@ -197,15 +208,21 @@ extension RelaySession {
 
     /// Takes leave of the backend.
     private func leave() {
-        self.connectionID += 1
-        self.connection?.handler.quit()
-        self.connection = nil
+        self.forgetConnection()?.handler.quit()
     }
 
     private func closeConnection() {
+        self.forgetConnection()?.handler.close()
+    }
+
+    /// Neither the connection nor one that is being made is this session's any more.
+    private func forgetConnection() -> BackendConnector.Connection? {
         self.connectionID += 1
-        self.connection?.handler.close()
+        self.attempt?.giveUp()
+        self.attempt = nil
+        let connection = self.connection
         self.connection = nil
+        return connection
     }
 }
 
@@ -258,6 +275,7 @@ extension RelaySession {
             self.server?.messageCompleted(reply)
         case .nobody(let reply):
             self.log.replyLost(self.context.logger, reply, backend: backend, self.clientName)
+            self.context.state.connections.subtract(1, ordering: .relaxed)
             self.end()
         }
     }

@@ -101,7 +101,7 @@ package struct RelayTransaction {
     /// Where the accepted recipients go; nil before the first.
     private var fixed: Destination?
     /// The domains of the recipients that were accepted by lookup: a later answer for one of them is a verdict only.
-    private var lookedUpDomains: [String] = []
+    private var lookedUpDomains: Set<String> = []
     /// What to say once the leg is lost with recipients that had been accepted.
     private var lost: SMTPReply?
 
@@ -347,10 +347,8 @@ extension RelayTransaction {
 
     private mutating func accept(_ pending: Pending) {
         if self.fixed == nil { self.fixed = pending.destination }
-        if case .server = pending.destination, let domain = pending.recipient.forwardPath.domain,
-            !self.lookedUpDomains.contains(domain)
-        {
-            self.lookedUpDomains.append(domain)
+        if case .server = pending.destination, let domain = pending.recipient.forwardPath.domain {
+            self.lookedUpDomains.insert(domain)
         }
     }
 }

@@ -22,7 +22,7 @@ package struct ReplyMapping: Sendable {
 
     private let serverName: String
     /// What is replaced, in lower case, the longest first.
-    private let names: [[UInt8]]
+    private var names: [[UInt8]]
 
     /// Makes a mapping that leaves texts as they are: `replies: pass`.
     package init() {
@@ -68,6 +68,11 @@ package struct ReplyMapping: Sendable {
             }
             .map { Array($0.utf8) }
             .sorted { $0.count > $1.count }
+    }
+
+    /// The client has said this name: it gives nothing away any more.
+    package mutating func reveal(_ name: String) {
+        self.names.removeAll { $0.elementsEqual(name.utf8.lazy.map(lowerCased)) }
     }
 
     /// The ways to write an address: alone, in brackets as RFC 5321 has literals, with the port.

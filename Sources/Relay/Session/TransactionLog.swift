@@ -75,8 +75,22 @@ struct TransactionLog {
         return line
     }
 
+    /// The text with `?` for what nobody sees: marks that turn the order of letters round, or end a line for some viewer,
+    /// would show another line than the one that was written.
+    private static func visible(_ text: String) -> String {
+        var scalars = String.UnicodeScalarView()
+        for scalar in text.unicodeScalars {
+            switch scalar.properties.generalCategory {
+            case .format, .lineSeparator, .paragraphSeparator, .control: scalars.append("?")
+            default: scalars.append(scalar)
+            }
+        }
+        return String(scalars)
+    }
+
     /// A value of a stranger's: in quotes where it could be taken for more than one, with its own quotes escaped.
-    static func value(_ text: String) -> String {
+    static func value(_ written: String) -> String {
+        let text = written.utf8.contains { $0 >= 0x80 } ? self.visible(written) : written
         guard text.utf8.contains(where: { $0 <= 0x20 || $0 == UInt8(ascii: "\"") || $0 == UInt8(ascii: "\\") }) else {
             return text
         }

@@ -10,7 +10,7 @@ func check(_ bytes: [UInt8]) {
     let bits = bytes.first ?? 0
     let policy: MessagePolicy.BareLineEnds = [.normalize, .reject, .pass, .normalize][Int(bits & 3)]
     let isChunked = bits & 4 != 0
-    let meant = message(bytes.dropFirst(2), isChunked: isChunked)
+    let meant = message(bytes.dropFirst(2))
     let behind = Array("NOOP\r\n.\r\nQUIT\r\n".utf8)
     let sent = isChunked ? meant : stuffed(meant)
     let seed = bytes.dropFirst().first ?? 0
@@ -36,17 +36,9 @@ func check(_ bytes: [UInt8]) {
     }
 }
 
-/// What a client may mean: it ends in CRLF. Behind DATA no line ends in CR CR LF: whether it does end there, and the dot
-/// behind it is stuffed, is what clients do not agree on, and such a dot is content for us.
-private func message(_ octets: ArraySlice<UInt8>, isChunked: Bool) -> [UInt8] {
-    var result: [UInt8] = []
-    for octet in octets + (octets.isEmpty ? [] : [0x0D, 0x0A]) {
-        if octet == 0x0A, !isChunked {
-            while result.count > 1, result.last == 0x0D, result[result.count - 2] == 0x0D { result.removeLast() }
-        }
-        result.append(octet)
-    }
-    return result
+/// What a client may mean: it ends in CRLF.
+private func message(_ octets: ArraySlice<UInt8>) -> [UInt8] {
+    octets.isEmpty ? [] : octets + [0x0D, 0x0A]
 }
 
 private func cuts(_ seed: UInt8, _ count: Int) -> [Int] {

@@ -85,5 +85,5 @@ class Lenient:
 
 
 def unstuffed(wire):
-    """A text without the dots before the first octets of its lines; no line begins behind CR CR LF."""
-    return re.sub(rb"(^|(?<!\r)\r\n)\.", rb"\1", wire)
+    """A text without the dots before the first octets of its lines."""
+    return re.sub(rb"(^|\r\n)\.", rb"\1", wire)

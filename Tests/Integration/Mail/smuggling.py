@@ -20,8 +20,8 @@ AT_START = {f".{b}": b"." + ENDS[b] for b in ENDS}
 
 
 def is_end(sequence, at_start):
-    """Whether this is the end of data (RFC 5321 section 4.1.1.4): CR LF . CR LF, where no other CR is before it."""
-    return re.search(rb"(?<!\r)\r\n\.\r\n", sequence) or (at_start and sequence.startswith(b".\r\n"))
+    """Whether this is the end of data (RFC 5321 section 4.1.1.4): CR LF . CR LF."""
+    return b"\r\n.\r\n" in sequence or (at_start and sequence.startswith(b".\r\n"))
 
 
 TRIED = [(name, sequence, False) for name, sequence in SEQUENCES.items() if not is_end(sequence, False)]
@@ -118,7 +118,7 @@ def through(backend, policy, cuts):
 
 
 def strictly(text):
-    """What a strict server takes for the content: for it a line ends at CR CR LF as at any CRLF."""
+    """What a strict server takes for the content."""
     end = text.find(b"\r\n.\r\n")
     return re.sub(rb"(^|\r\n)\.", rb"\1", text if end < 0 else text[:end + 2])
 

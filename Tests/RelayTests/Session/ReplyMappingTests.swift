@@ -59,6 +59,14 @@ private func text(_ text: String, _ mapping: ReplyMapping = mapping()) -> String
         #expect(text("mx.example no", mapping(["mx.example"])) == "mx.example no")
     }
 
+    @Test("What the client says later stays from then on")
+    func revealed() {
+        var mapping = mapping(["d.example", "e.example"])
+        #expect(text("d.example e.example no", mapping) == "mx.example mx.example no")
+        mapping.reveal("D.example")
+        #expect(text("d.example e.example no", mapping) == "d.example mx.example no")
+    }
+
     @Test("No line grows beyond what a reply line may have")
     func growth() {
         let long = Array(repeating: "a.b", count: 100).joined(separator: " ")

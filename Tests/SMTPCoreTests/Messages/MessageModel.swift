@@ -19,7 +19,7 @@ struct MessageModel: Equatable {
     init(_ input: [UInt8], _ source: MessageFramer.Source, _ policy: MessagePolicy.BareLineEnds) {
         let isPassing = policy == .pass
         var isLineStart = true
-        // Whether dots are stuffed here: the line before ended in CRLF, and not in CR CR LF.
+        // Whether dots are stuffed here: the line before ended in CRLF.
         var isStrict = true
         var index = 0
         func at(_ place: Int) -> UInt8? { input.indices.contains(place) ? input[place] : nil }
@@ -36,7 +36,7 @@ struct MessageModel: Equatable {
             switch octet {
             case 0x0D where at(index + 1) == 0x0A:
                 self.append([0x0D, 0x0A])
-                isStrict = isPassing || at(index - 1) != 0x0D
+                isStrict = true
                 isLineStart = true
                 index += 1
             case 0x0D:
