@@ -140,10 +140,10 @@ extension SMTPServerHandler {
                     self.handOnPieces()
                     self.delegate?.messageReceived(octets)
                 } else {
-                    // As a slice, an octet that came alone would keep all that was allocated for a read, for as long as the
-                    // delegate cannot pass it on.
+                    // Copied even where nothing stands behind it: as a slice, an octet that came alone would keep all that
+                    // was allocated for a read, for as long as the delegate cannot pass it on.
                     self.pieces.writeBuffer(&octets)
-                    if self.incoming.readableBytes > 0 { told = self.rewrite() }
+                    told = self.rewrite()
                 }
             case .write(let replacement, let consumed):
                 self.incoming.moveReaderIndex(forwardBy: consumed)
@@ -189,6 +189,7 @@ extension SMTPServerHandler {
     /// Puts small pieces of a message together, each of which would cost a write; the step that is to be done then.
     private func rewrite() -> MessageReceiver.Step? {
         if self.pieces.readableBytes >= Self.togetherAtMost { self.handOnPieces() }
+        guard self.incoming.readableBytes > 0 else { return nil }
         let input = self.incoming
         var consumed = 0
         var step: MessageReceiver.Step?

@@ -63,7 +63,7 @@ struct FramingEdgeCases {
     /// and the variants that testers of them try.
     static let falseEnds = [
         "\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r", "\r.\n", "\r\n.\r", "\r.\r\n", "\n.\r", "\n\r.\r\n", "\r\r.\r\n",
-        "\r\n\0.\r\n", "\r\n.\0\r\n", "\0\r\n.\0\r\n", "\n\0.\n", "\r\r\n.\r\r\n", "\r\n.\r\r\n", "\r\r\n.\r\n",
+        "\r\n\0.\r\n", "\r\n.\0\r\n", "\0\r\n.\0\r\n", "\n\0.\n", "\r\r\n.\r\r\n", "\r\n.\r\r\n",
         "\r\n .\r\n", "\r\n. \r\n", "\r\n.\t\r\n", "\n\n.\n\n", "\r\n\u{B}.\r\n", "\n.\n\r\n",
     ]
 

@@ -17,7 +17,7 @@ struct MessageEdgeCases {
             try dialogue.expectInStep()
             try dialogue.say("DATA", gets: expected)
             try dialogue.say(octets: "BDAT 6\r\nQUIT\r\n", gets: expected)
-            try dialogue.say(octets: "BDAT 6 LAST\r\nQUIT\r\n", gets: "503 5.5.1")
+            try dialogue.say(octets: "BDAT 6 LAST\r\nQUIT\r\n", gets: expected)
             try dialogue.expectInStep()
             try dialogue.quit()
             #expect(trial.messages(0).isEmpty)
