@@ -12,6 +12,8 @@ private final class Mailbox: SMTPServerDelegate {
     /// How much of the message was there when it was last to be flushed.
     private(set) var flushed = 0
     private(set) var messages: [[UInt8]] = []
+    /// The most memory that a piece of a message held.
+    private(set) var largestPiece = 0
     private(set) var calls: [String] = []
     private let loop: EmbeddedEventLoop?
 
@@ -42,7 +44,10 @@ private final class Mailbox: SMTPServerDelegate {
         self.complete { self.handler?.dataCompleted(.startMailInput) }
     }
 
-    func messageReceived(_ octets: ByteBuffer) { self.message += Array(octets.readableBytesView) }
+    func messageReceived(_ octets: ByteBuffer) {
+        self.message += Array(octets.readableBytesView)
+        self.largestPiece = max(self.largestPiece, octets.storageCapacity)
+    }
     func messageReceiveCompleted() { self.flushed = self.message.count }
 
     func messageRefused(_ reply: SMTPReply) {
@@ -153,6 +158,18 @@ private final class Server {
         let cut = Int.random(in: 0...content.count, using: &generator)
         #expect(try message([Array(content[..<cut]), Array(content[cut...])]) == whole)
         #expect(!whole.isEmpty)
+    }
+
+    @Test("An octet that comes alone does not keep the buffer of its read")
+    func smallPieces() throws {
+        let server = try Server()
+        try server.send("EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<a@b.example>\r\nDATA\r\n")
+        var read = ByteBuffer()
+        read.reserveCapacity(65536)
+        read.writeString("x")
+        try server.channel.writeInbound(read)
+        #expect(server.mailbox.message == [UInt8(ascii: "x")])
+        #expect(server.mailbox.largestPiece < 4096)
     }
 
     @Test("What is smuggled stays in its message")

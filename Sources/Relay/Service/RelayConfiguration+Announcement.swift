@@ -24,6 +24,15 @@ extension RelayConfiguration {
         return self.allGroups.flatMap(\.backends).map(\.address).filter { seen.insert($0).inserted }
     }
 
+    /// The most octets of a message that any destination takes, announced as SIZE; 0 for no bound. A destination that takes
+    /// less says so at its recipients.
+    package var largestMessage: UInt64 {
+        let limit = UInt64(self.limits.messageSize)
+        var policies = self.allGroups.map(\.policy)
+        if self.lookup != nil { policies.append(self.lookupPolicy) }
+        return policies.map { $0.size ?? limit }.max { $0 &- 1 < $1 &- 1 } ?? limit  // (no bound is the largest)
+    }
+
     /// Which extensions to announce to a client, and to serve.
     ///
     /// - Parameters:

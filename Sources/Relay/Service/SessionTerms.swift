@@ -15,7 +15,7 @@ package struct SessionTerms: Sendable {
         let configuration = snapshot.configuration
         let limits = configuration.limits
         var session = ServerSessionConfiguration(serverName: snapshot.serverName)
-        session.messageSize = UInt64(limits.messageSize)
+        session.messageSize = configuration.largestMessage
         session.recipients = limits.recipients
         session.transactions = limits.transactions == 0 ? .max : limits.transactions
         session.errors = limits.errors

@@ -63,6 +63,25 @@ private func announced(
         #expect(announced(asking, knowing(), [.size, .smtpUTF8]).extensions == [.size, .smtpUTF8])
     }
 
+    @Test("SIZE is the largest limit of all destinations", arguments: [0, 1000])
+    func size(limit: Int) throws {
+        var small = app
+        small.policy.size = 10
+        var large = other
+        large.policy.size = 20
+        func size(_ routes: [Route], isAsking: Bool = false) throws -> UInt64 {
+            var configuration = try configuration(routes, isAsking: isAsking)
+            configuration.limits.messageSize = limit
+            return announced(configuration, knowing()).size
+        }
+        let both = [route("a.example", small), route("b.example", large)]
+        #expect(try size(both) == 20)
+        #expect(try size(both, isAsking: true) == UInt64(limit))
+        #expect(
+            try size(both + [route("c.example", BackendGroup(name: "c", backends: [backend("c")]))]) == UInt64(limit))
+        #expect(try size([]) == UInt64(limit))
+    }
+
     @Test("A configured list is announced in place of what was learnt, within what the relay can serve")
     func configured() throws {
         let one = try configuration()
