@@ -32,7 +32,7 @@ extension SMTPServerHandler {
         case .receiveChunk(let size, let isLast, let isFirst):
             if isFirst {
                 self.beginMessage(.chunks)
-                self.awaitChunks()
+                self.awaitMessage()
             }
             self.receiver.beginChunk(size: size, isLast: isLast)
             self.input = .message

@@ -210,16 +210,11 @@ extension SMTPServerHandler {
         self.commandDeadline = .now() + self.timeouts.command
     }
 
-    /// A message, or a chunk that goes nowhere, is waited for from now on.
+    /// A message, or a chunk that goes nowhere, is waited for from now on. The pace of a message in chunks is one from the
+    /// first chunk to the last, with the commands and the silence between them, or a chunk of one octet every now and then
+    /// would hold the session, and a backend's.
     func awaitMessage() {
         self.pace = ReceivePace(block: self.timeouts.dataBlock, octetsPerSecond: self.timeouts.dataRate, now: .now())
-    }
-
-    /// A message in chunks is waited for from now on. Its pace is one from the first chunk to the last, with the commands
-    /// and the silence between them, or a chunk of one octet every now and then would hold the session, and a backend's.
-    func awaitChunks() {
-        let block = max(self.timeouts.dataBlock, self.timeouts.command)
-        self.pace = ReceivePace(block: block, octetsPerSecond: self.timeouts.dataRate, now: .now())
     }
 
     private func paceReceived(_ octets: Int) {
