@@ -30,10 +30,7 @@ extension SMTPServerHandler {
             self.outgoing.writeReply(reply, utf8: self.session.usesSMTPUTF8)
             self.beginMessage(.data)
         case .receiveChunk(let size, let isLast, let isFirst):
-            if isFirst {
-                self.beginMessage(.chunks)
-                self.awaitMessage()
-            }
+            if isFirst { self.beginMessage(.chunks) }
             self.receiver.beginChunk(size: size, isLast: isLast)
             self.input = .message
         case .discardChunk(let size, let reply, let resetsTransaction):
