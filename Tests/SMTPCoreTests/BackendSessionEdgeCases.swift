@@ -208,7 +208,7 @@ private func sent(_ mail: MailCommand, _ recipient: RecipientCommand = path, _ e
         #expect(session.receive(ok) == .fail(ClientSessionError(code: .unexpectedReply, reply: ok)))
     }
 
-    @Test("54, 55: after STARTTLS everything learnt in clear is forgotten, and EHLO comes again")
+    @Test("54: after STARTTLS everything learnt in clear is forgotten, and EHLO comes again")
     func startTLS() {
         var session = ready(["STARTTLS", "PIPELINING", "AUTH PLAIN", "SIZE 10"])
         #expect(session.serverNames == ["hello", "backend"])

@@ -197,7 +197,7 @@ private func isForeign(_ octets: [UInt8]) -> Bool { CommandParser.isForeignProto
         #expect("\(CommandSyntaxError.invalidCommand.reply)".hasPrefix("500 5.5.1 "))
     }
 
-    @Test("55: STARTTLS with an argument is 501")
+    @Test("17: STARTTLS with an argument is 501")
     func startTLSWithArgument() {
         #expect(parse("STARTTLS x") == .failure(.invalidArgument))
         #expect("\(CommandSyntaxError.invalidArgument.reply)".hasPrefix("501 5.5.4 "))

@@ -176,7 +176,7 @@ import Testing
         #expect(self.received("a\r\n", .chunks, policy: policy, chunks: [2, 1]).refusal == nil)
     }
 
-    @Test("67: one Received field over the limit is a loop, 554 5.4.6")
+    @Test("41: one Received field over the limit is a loop, 554 5.4.6, and the dot is held back")
     func loop() {
         let field = "Received: from a by b; today\r\n"
         for (count, refusal) in [(100, nil), (101, "554 5.4.6 Routing loop detected")] as [(Int, String?)] {
