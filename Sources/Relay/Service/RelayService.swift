@@ -60,7 +60,7 @@ package struct RelayService: Service {
         }
         try? await gracefulShutdown()
         self.logger.notice("draining connections=\(self.connections)")
-        for listener in listeners { try? await listener.channel.close() }
+        await self.stopAccepting(listeners.map(\.channel), loops)
         await loops.drain()
         let limit = ContinuousClock.now + self.drainLimit
         while self.connections > 0, ContinuousClock.now < limit { try? await Task.sleep(for: .milliseconds(50)) }
@@ -69,6 +69,17 @@ package struct RelayService: Service {
         }
         await loops.shutDown()
         self.logger.notice("stopped")
+    }
+
+    /// Closes the listeners, once every client that has been accepted has its session.
+    ///
+    /// A channel that is being made when its listener closes would be closed without a word. It is made on its own loop,
+    /// passed on by the listener's, and registered on its own: each is behind one ``LoopContexts/settle()``. Who is still in
+    /// the kernel's queue stays there, for the next process that has the socket.
+    private func stopAccepting(_ listeners: [any Channel], _ loops: LoopContexts) async {
+        for listener in listeners { try? await listener.setOption(.autoRead, value: false).get() }
+        for _ in 1...3 { await loops.settle() }
+        for listener in listeners { try? await listener.close() }
     }
 
     private var connections: Int { self.state.connections.load(ordering: .relaxed) }
@@ -120,6 +131,13 @@ private struct LoopContexts: Sendable {
             form: .stuffed, sweep: context.sweep, delegate: session)
         session.start(handler)
         try channel.pipeline.syncOperations.addHandler(handler)
+    }
+
+    /// Returns once every loop has done what had been given to it.
+    func settle() async {
+        for context in self.contexts.values {
+            try? await context.eventLoop.submit {}.get()
+        }
     }
 
     func drain() async {

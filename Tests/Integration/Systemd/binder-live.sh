@@ -23,7 +23,7 @@ check "it is granted, to the same broker" grants submission 587
 check "a name with a hyphen, and two sockets" systemctl start postern-binder@two-of.service
 check "a UDP port" systemctl start postern-binder@resolver.service
 check "what the policy does not let it store is refused" not systemctl start postern-binder@forbidden.service
-check "and so said" journal_has postern-binder@forbidden.service 'forbidden'
+check "and so said" eventually journal_has postern-binder@forbidden.service 'forbidden'
 check "a name that is not in the policy is refused" not systemctl start postern-binder@nothing.service
 every='resolver udp 127.0.0.1:53;smtp tcp *:25;submission tcp *:587;two-of tcp *:465;two-of tcp *:465;'
 check "every port is there" has_ports "$every"

@@ -22,7 +22,7 @@ echo 'smtp tcp *:25 gett=nobody' >>/etc/postern/sockets.conf
 check "a reload is sent" systemctl reload postern-broker.service
 check "the status tells of the broken policy" eventually status_has postern-broker.service policy
 echo "# $(property postern-broker.service StatusText)"
-check "the journal has its line and column" journal_has postern-broker.service 'sockets.conf:2:15'
+check "the journal has its line and column" eventually journal_has postern-broker.service 'sockets.conf:2:15'
 check "the broker is active" has_property postern-broker.service ActiveState active
 check "the old policy is in force" grants smtp 25
 cp /run/good.conf /etc/postern/sockets.conf

@@ -21,7 +21,7 @@ check "the new route holds" eventually mail 25 user@new.example second
 check "its message is at the backend" eventually arrived second
 echo 'routez: []' >>/etc/postern/relay.yaml
 check "a reload with a mistake in the file fails" not systemctl reload postern-relay.service
-check "the journal has file, line and word" journal_has postern-relay.service 'relay.yaml:4:1: unknown key "routez"'
+check "the journal has file, line and word" eventually journal_has postern-relay.service 'relay.yaml:4:1: unknown key "routez"'
 check "the relay goes on" has_property postern-relay.service ActiveState active
 check "with the old routes" mail 25 user@new.example third
 configure_relay flxw.de
