@@ -57,13 +57,18 @@ private func cuts(_ seed: UInt8, _ count: Int) -> [Int] {
 private func normalised(_ message: [UInt8], _ policy: MessagePolicy.BareLineEnds) -> [UInt8] {
     guard policy != .pass else { return message }
     var result: [UInt8] = []
+    result.reserveCapacity(2 * message.count)
     for (index, octet) in message.enumerated() {
         let before = index > 0 ? message[index - 1] : 0x0A
         let behind = index + 1 < message.count ? message[index + 1] : 0x0D
         switch octet {
         case 0x0D: result.append(behind == 0x0A ? 0x0D : 0x20)
-        case 0x0A: result += before == 0x0D ? [0x0A] : [0x0D, 0x0A]
-        case 0x2E where before == 0 && (behind == 0 || behind == 0x0D || behind == 0x0A): result += [0x2E, 0x2E]
+        case 0x0A:
+            if before != 0x0D { result.append(0x0D) }
+            result.append(0x0A)
+        case 0x2E:
+            if before == 0, behind == 0 || behind == 0x0D || behind == 0x0A { result.append(0x2E) }
+            result.append(0x2E)
         default: result.append(octet)
         }
     }

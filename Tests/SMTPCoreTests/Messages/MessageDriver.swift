@@ -30,7 +30,7 @@ func frame(
                 result.output += input[offset..<offset + count]
                 offset += count
             case .write(let replacement, let consumed):
-                result.output += Array(replacement.rawValue.utf8)
+                result.output.append(contentsOf: replacement.rawValue.utf8)
                 offset += consumed
             case .hold:
                 offset += 1
@@ -43,7 +43,7 @@ func frame(
         }
     }
     if source == .chunks {
-        while let replacement = framer.finish() { result.output += Array(replacement.rawValue.utf8) }
+        while let replacement = framer.finish() { result.output.append(contentsOf: replacement.rawValue.utf8) }
     }
     result.size = framer.size
     result.bareLineFeeds = framer.bareLineFeeds
@@ -88,6 +88,7 @@ func receive(
 ) -> Received {
     var receiver = MessageReceiver(framing, form: form, policy: policy, sizeLimit: sizeLimit)
     var result = Received()
+    result.output.reserveCapacity(2 * input.count)
     var chunks = (chunks ?? [input.count])[...]
     func begin() {
         if let size = chunks.popFirst() { receiver.beginChunk(size: UInt64(size), isLast: chunks.isEmpty) }
@@ -104,7 +105,7 @@ func receive(
                 result.output += input[offset..<offset + count]
                 offset += count
             case .write(let replacement, let consumed):
-                result.output += Array(replacement.rawValue.utf8)
+                result.output.append(contentsOf: replacement.rawValue.utf8)
                 offset += consumed
             case .discard(let count):
                 if count < 1 || offset + count > cut { result.faults.append("discard \(count)") }

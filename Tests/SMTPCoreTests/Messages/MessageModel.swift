@@ -22,7 +22,9 @@ struct MessageModel: Equatable {
         // Whether dots are stuffed here: the line before ended in CRLF.
         var isStrict = true
         var index = 0
-        func at(_ place: Int) -> UInt8? { input.indices.contains(place) ? input[place] : nil }
+        func at(_ place: Int) -> UInt8? { place < input.count ? input[place] : nil }
+        self.content.reserveCapacity(2 * input.count + 2)
+        self.guarded.reserveCapacity(2 * input.count + 2)
         while let octet = at(index) {
             if source == .data, isLineStart, isStrict, octet == 0x2E {
                 if at(index + 1) == 0x0D, at(index + 2) == 0x0A {
@@ -35,42 +37,46 @@ struct MessageModel: Equatable {
             }
             switch octet {
             case 0x0D where at(index + 1) == 0x0A:
-                self.append([0x0D, 0x0A])
+                self.appendLineEnd()
                 isStrict = true
                 isLineStart = true
                 index += 1
             case 0x0D:
                 self.bareCarriageReturns += 1
                 if source == .chunks, index + 1 == input.count {
-                    self.append([0x0D, 0x0A])
+                    self.appendLineEnd()
                     isLineStart = true
                 } else {
-                    self.append(isPassing ? [0x0D] : [0x20])
+                    self.append(isPassing ? 0x0D : 0x20)
                     isLineStart = false
                 }
             case 0x0A:
                 self.bareLineFeeds += 1
-                self.append(isPassing ? [0x0A] : [0x0D, 0x0A])
+                if isPassing { self.append(0x0A) } else { self.appendLineEnd() }
                 isLineStart = !isPassing
                 isStrict = false
             default:
                 if octet == 0 { self.nuls += 1 }
-                if octet == 0x2E, !isPassing, self.content.last == 0,
-                    [0, 0x0D, 0x0A].contains(at(index + 1) ?? (source == .chunks ? 0 : 1))
-                {
+                let next = at(index + 1) ?? (source == .chunks ? 0 : 1)
+                if octet == 0x2E, !isPassing, self.content.last == 0, next == 0 || next == 0x0D || next == 0x0A {
                     self.guarded.append(0x2E)
                 }
-                self.append([octet])
+                self.append(octet)
                 isLineStart = false
             }
             index += 1
         }
-        if source == .chunks, !isLineStart { self.append([0x0D, 0x0A]) }
+        if source == .chunks, !isLineStart { self.appendLineEnd() }
     }
 
-    private mutating func append(_ octets: [UInt8]) {
-        self.content += octets
-        self.guarded += octets
+    private mutating func append(_ octet: UInt8) {
+        self.content.append(octet)
+        self.guarded.append(octet)
+    }
+
+    private mutating func appendLineEnd() {
+        self.append(0x0D)
+        self.append(0x0A)
     }
 
     /// The longest line, with its CRLF.
@@ -89,11 +95,10 @@ struct MessageModel: Equatable {
         var count = 0
         for line in self.content.split(separator: 0x0A, omittingEmptySubsequences: false) {
             if line.isEmpty || line.elementsEqual([0x0D]) { break }
-            let parts = line.split(separator: UInt8(ascii: ":"), maxSplits: 1, omittingEmptySubsequences: false)
-            guard parts.count == 2 else { continue }
-            var name = parts[0]
+            guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { continue }
+            var name = line[..<colon]
             while name.count > 8, name.last == 0x20 || name.last == 0x09 { name.removeLast() }
-            if String(decoding: name, as: UTF8.self).lowercased() == "received" { count += 1 }
+            if name.count == 8, String(decoding: name, as: UTF8.self).lowercased() == "received" { count += 1 }
         }
         return count
     }
@@ -150,10 +155,22 @@ struct LenientReading: Sendable {
     /// How many lines are a dot alone.
     func ends(in octets: [UInt8]) -> Int {
         var count = 0
-        for line in octets.filter({ !self.dropped.contains($0) }).split(whereSeparator: self.ends.contains) {
-            let crs = self.dropsCRs ? line.reversed().prefix { $0 == 0x0D }.count : 0
-            if line.dropLast(crs).elementsEqual([0x2E]) { count += 1 }
+        // What was read of the line but for CRs at its end, where those belong to that.
+        var (length, crs, last) = (0, 0, UInt8(0))
+        func endLine() {
+            if length == 1, last == 0x2E { count += 1 }
+            (length, crs) = (0, 0)
         }
+        for octet in octets where !self.dropped.contains(octet) {
+            if self.ends.contains(octet) {
+                endLine()
+            } else if self.dropsCRs, octet == 0x0D {
+                crs += 1
+            } else {
+                (length, crs, last) = (length + crs + 1, 0, octet)
+            }
+        }
+        endLine()
         return count
     }
 }
