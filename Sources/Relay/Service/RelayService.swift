@@ -125,7 +125,7 @@ private struct LoopContexts: Sendable {
             preconditionFailure("a channel on a loop of another group")
         }
         let client = try channel.remoteAddress.orUnknown()
-        let session = RelaySession(context: context, client: client, local: channel.localAddress)
+        let session = RelaySession(context: context, client: ClientFacts(address: client, local: channel.localAddress))
         let handler = SMTPServerHandler(
             configuration: terms.session, extendedReply: terms.extendedReply, timeouts: terms.snapshot.serverTimeouts,
             form: .stuffed, sweep: context.sweep, delegate: session)

@@ -25,7 +25,7 @@ extension RelaySession {
         var transmission = ReceivedField.Transmission(usesSMTPUTF8: self.transaction.mail.usesSMTPUTF8)
         if case .ehlo = greeting { transmission.isExtended = true }
         return ReceivedField(
-            helo: greeting?.name ?? "", clientName: nil, clientAddress: self.clientIP,
+            helo: greeting?.name ?? "", clientName: nil, clientAddress: self.client.ip,
             serverName: self.snapshot.serverName, transmission: transmission, id: self.log.id, recipient: recipient,
             unixTime: Int64(Date().timeIntervalSince1970))
     }

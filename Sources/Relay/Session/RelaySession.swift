@@ -14,16 +14,12 @@ final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
     /// The most domains that are kept of a transaction, for the replies of a backend that it has yet to be connected to.
     private static let mostDomains = 100
 
-    private let context: LoopContext
-    private let client: SocketAddress
-    /// Where the client found us.
-    private let local: SocketAddress?
-    private lazy var clientName = self.client.hostAndPort
-    private(set) lazy var clientIP = LookupRequest.clientIP(of: self.client)
+    let context: LoopContext
+    var client: ClientFacts
     private(set) var snapshot: RelaySnapshot
     private(set) weak var server: SMTPServerHandler?
     private var sweepToken: SessionSweep.Token?
-    private(set) var deadline = NIODeadline.distantFuture
+    var deadline = NIODeadline.distantFuture
 
     private(set) var transaction = RelayTransaction()
     private(set) var connection: BackendConnector.Connection?
@@ -33,7 +29,7 @@ final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
     private var connectionID: UInt64 = 0
     /// Counts the recipients that were decided, so that a lookup's answer that comes too late for its own recipient is
     /// not taken for the next one's.
-    private var decisionID: UInt64 = 0
+    var decisionID: UInt64 = 0
     /// What becomes of the replies of the connection's backend; nil where that has to be found out anew.
     var mapping: ReplyMapping?
     /// The domains of the transaction's first recipients: no names of the backend's, even where it has the same.
@@ -41,16 +37,16 @@ final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
     /// The first recipient that was accepted.
     private(set) var firstAccepted: ForwardPath?
     private(set) var resolving: ForwardPath?
-    private var mailLine = ByteBuffer()
-    private var recipientLine = ByteBuffer()
-    private var refusedLookups = 0
+    private(set) var mailLine = ByteBuffer()
+    private(set) var recipientLine = ByteBuffer()
+    /// How many lookups refused this client.
+    var refusedLookups = 0
     private(set) var log = TransactionLog()
-    private var isClosed = false
+    private(set) var isClosed = false
 
-    init(context: LoopContext, client: SocketAddress, local: SocketAddress?) {
+    init(context: LoopContext, client: ClientFacts) {
         self.context = context
         self.client = client
-        self.local = local
         self.snapshot = context.state.snapshot
     }
 
@@ -121,11 +117,11 @@ extension RelaySession {
 
     func messageRefused(_ reply: SMTPReply) {
         self.perform(self.transaction.messageRefused())
-        self.log.refused(self.context.logger, reply, self.clientName)
+        self.log.refused(self.context.logger, reply, self.client.name)
     }
 
     func earlyInputSeen() {
-        self.context.logger.warning("early-input client=\(self.clientName)")
+        self.context.logger.warning("early-input client=\(self.client.name)")
     }
 
     func messageEnded(_ receipt: MessageReceipt) {
@@ -141,7 +137,7 @@ extension RelaySession {
     func sessionClosed() {
         self.isClosed = true
         self.server = nil
-        if self.transaction.isSending { self.log.abandoned(self.context.logger, self.clientName) }
+        if self.transaction.isSending { self.log.abandoned(self.context.logger, self.client.name) }
         self.perform(self.transaction.clientLost())
         guard self.transaction.isOrphaned else { return self.end() }
         // The backend has the message, and its answer is worth a line in the log. Until then the session counts as a
@@ -177,7 +173,7 @@ extension RelaySession {
     }
 
     func clientFailed(_ failure: SMTPClientFailure) {
-        self.log.backendFailed(self.context.logger, failure, backend: self.connection?.address, self.clientName)
+        self.log.backendFailed(self.context.logger, failure, backend: self.connection?.address, self.client.name)
         let masked = self.masked(failure)
         self.connection = nil
         self.perform(self.transaction.failed(.session(masked)))
@@ -229,6 +225,11 @@ extension RelaySession {
 // MARK: Actions
 
 extension RelaySession {
+    /// It is known what becomes of a recipient.
+    func decided(_ decision: RecipientDecision) {
+        self.perform(self.transaction.decided(decision))
+    }
+
     private func perform(_ action: RelayTransaction.Action) {
         switch action {
         case .none:
@@ -271,96 +272,12 @@ extension RelaySession {
             if reply.isPositiveIntermediate { self.writeReceivedField() }
             self.server?.dataCompleted(reply, terms: self.messageTerms)
         case .message(let reply):
-            self.log.completed(self.context.logger, reply, backend: backend, self.clientName)
+            self.log.completed(self.context.logger, reply, backend: backend, self.client.name)
             self.server?.messageCompleted(reply)
         case .nobody(let reply):
-            self.log.replyLost(self.context.logger, reply, backend: backend, self.clientName)
+            self.log.replyLost(self.context.logger, reply, backend: backend, self.client.name)
             self.context.state.connections.subtract(1, ordering: .relaxed)
             self.end()
         }
-    }
-
-    /// By the route table; where it has no match, by lookup; where there is none, the recipient is refused.
-    private func decide(_ recipient: RecipientCommand) {
-        self.decisionID += 1
-        let id = self.decisionID
-        switch self.snapshot.routes.decide(recipient.forwardPath) {
-        case .group(let group):
-            return self.forward(to: .group(group))
-        case .reject(let reply):
-            return self.perform(self.transaction.decided(.refuse(reply, closing: false)))
-        case .noMatch:
-            break
-        }
-        guard let lookup = self.snapshot.configuration.lookup else {
-            return self.perform(self.transaction.decided(.refuse(.relayingDenied, closing: false)))
-        }
-        let envelope = LookupRequest.Envelope(
-            helo: self.server?.clientGreeting?.name ?? "",
-            mailCommand: self.mailLine.commandText,
-            recipientCommand: self.recipientLine.commandText)
-        let request = LookupRequest(
-            method: .none(envelope), clientIP: self.clientIP, loginAttempt: 1 + self.refusedLookups)
-        self.context.lookupClient(lookup).ask(request, deadline: self.deadline) { result in
-            self.lookupCompleted(result, id)
-        }
-    }
-
-    /// A size that the client declared is refused where the destination's own limit is known (RFC 1870 section 6.1).
-    private func forward(to destination: Destination) {
-        let limit = self.policy(of: destination).size
-        if let limit, let size = self.transaction.mail.size, size > limit {
-            return self.perform(self.transaction.decided(.refuse(.messageTooBig, closing: false)))
-        }
-        self.perform(self.transaction.decided(.forward(destination)))
-    }
-
-    private func lookupCompleted(_ result: Result<LookupVerdict, LookupError>, _ id: UInt64) {
-        guard id == self.decisionID, !self.isClosed else { return }
-        switch result {
-        case .success(.allowed(let allowed)) where self.isOurs(allowed.server):
-            // Each round of a loop takes a connection, until there is none for anybody.
-            self.context.logger.error(
-                "lookup-loop client=\(self.clientName): the lookup names \(allowed.server.hostAndPort), which is this relay"
-            )
-            self.perform(self.transaction.decided(.refuse(.lookupFailed, closing: false)))
-        case .success(.allowed(let allowed)):
-            self.forward(to: .server(allowed.server, group: allowed.group))
-        case .success(.denied(let denial)):
-            self.refusedLookups += 1
-            self.refuse(denial, id)
-        case .failure(let error):
-            self.context.logger.warning("lookup-failed client=\(self.clientName) error=\"\(error)\"")
-            self.perform(self.transaction.decided(.refuse(.lookupFailed, closing: false)))
-        }
-    }
-
-    /// Whether a server is the very address that the client came to; another one of ours is found out in the next round.
-    private func isOurs(_ server: SocketAddress) -> Bool {
-        guard let local = self.local, let port = local.port, server.port == port else { return false }
-        return local.hostAndPort == server.hostAndPort
-    }
-
-    /// A denial without Auth-Wait closes the session; with it, the reply waits, and the session goes on.
-    private func refuse(_ denial: LookupAnswer.Denial, _ id: UInt64) {
-        let reply = SMTPReply(denial.replyCode, denial.enhancedCode, denial.text)
-        // 421 says that the channel closes, and then it does (RFC 5321 section 3.8).
-        guard let seconds = denial.wait, denial.replyCode != 421 else {
-            return self.perform(self.transaction.decided(.refuse(reply, closing: true)))
-        }
-        self.deadline = .distantFuture
-        self.context.eventLoop.assumeIsolated().scheduleTask(in: .seconds(Int64(seconds))) {
-            guard id == self.decisionID, !self.isClosed else { return }
-            self.perform(self.transaction.decided(.refuse(reply, closing: false)))
-        }
-    }
-}
-
-extension ByteBuffer {
-    /// A command line as lookups have it: from the verb to the end of the last argument.
-    fileprivate var commandText: String {
-        var text = String(buffer: self)
-        while text.utf8.last == UInt8(ascii: " ") || text.utf8.last == UInt8(ascii: "\t") { text.removeLast() }
-        return text
     }
 }
