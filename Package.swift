@@ -33,6 +33,7 @@ let nio: [Target.Dependency] = [
     relayOnly("NIOCore", "swift-nio"),
     relayOnly("NIOPosix", "swift-nio"),
 ]
+let tls = relayOnly("NIOSSL", "swift-nio-ssl")
 let logging = relayOnly("Logging", "swift-log")
 
 let package = Package(
@@ -52,10 +53,12 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1"),
     ],
     targets: [
         // Privileged and broker side: no package, no NIO, no Foundation.
@@ -82,9 +85,11 @@ let package = Package(
         .target(name: "PosternNIO", dependencies: ["PosternClient"] + nio, swiftSettings: strict),
         .target(name: "SMTPCore", swiftSettings: strict),
         .target(name: "SMTPNIO", dependencies: ["SMTPCore"] + nio, swiftSettings: strict),
+        .systemLibrary(name: "CAres", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
+        .systemLibrary(name: "CCrypt", pkgConfig: "libcrypt", providers: [.apt(["libcrypt-dev"])]),
         .target(
             name: "AuthHTTP",
-            dependencies: ["SMTPCore", relayOnly("NIOHTTP1", "swift-nio")] + nio,
+            dependencies: ["SMTPCore", relayOnly("NIOHTTP1", "swift-nio"), tls] + nio,
             swiftSettings: strict),
         .systemLibrary(name: "CIDN2", pkgConfig: "libidn2", providers: [.apt(["libidn2-dev"])]),
         .target(name: "Routing", dependencies: ["SMTPCore", "CIDN2"], swiftSettings: strict),
@@ -92,7 +97,7 @@ let package = Package(
         .target(
             name: "Relay",
             dependencies: [
-                "Routing", "SMTPCore", "SMTPNIO", "AuthHTTP", "PosternClient", "PosternNIO", "CYaml", logging,
+                "Routing", "SMTPCore", "SMTPNIO", "AuthHTTP", "PosternClient", "PosternNIO", "CYaml", logging, tls,
                 relayOnly("ServiceLifecycle", "swift-service-lifecycle"),
                 relayOnly("Crypto", "swift-crypto"),
             ] + nio,
@@ -104,6 +109,13 @@ let package = Package(
                 relayOnly("ArgumentParser", "swift-argument-parser"),
                 relayOnly("ServiceLifecycle", "swift-service-lifecycle"),
                 relayOnly("UnixSignals", "swift-service-lifecycle"),
+            ] + nio,
+            swiftSettings: strict),
+
+        .executableTarget(
+            name: "postern-admin",
+            dependencies: [
+                relayOnly("Hummingbird", "hummingbird"), relayOnly("ArgumentParser", "swift-argument-parser"), logging,
             ] + nio,
             swiftSettings: strict),
 
