@@ -93,11 +93,14 @@ let package = Package(
             swiftSettings: strict),
         .systemLibrary(name: "CIDN2", pkgConfig: "libidn2", providers: [.apt(["libidn2-dev"])]),
         .target(name: "Routing", dependencies: ["SMTPCore", "CIDN2"], swiftSettings: strict),
+        .target(name: "AdminProtocol", swiftSettings: strict),
         .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .target(
             name: "Relay",
             dependencies: [
-                "Routing", "SMTPCore", "SMTPNIO", "AuthHTTP", "PosternClient", "PosternNIO", "CYaml", logging, tls,
+                "Routing", "SMTPCore", "SMTPNIO", "AuthHTTP", "PosternClient", "PosternNIO", "AdminProtocol", "CYaml",
+                logging,
+                tls,
                 relayOnly("ServiceLifecycle", "swift-service-lifecycle"),
                 relayOnly("Crypto", "swift-crypto"),
             ] + nio,
@@ -115,7 +118,8 @@ let package = Package(
         .executableTarget(
             name: "postern-admin",
             dependencies: [
-                relayOnly("Hummingbird", "hummingbird"), relayOnly("ArgumentParser", "swift-argument-parser"), logging,
+                "AdminProtocol", relayOnly("Hummingbird", "hummingbird"),
+                relayOnly("ArgumentParser", "swift-argument-parser"), logging,
             ] + nio,
             swiftSettings: strict),
 
@@ -141,11 +145,13 @@ let package = Package(
                 "AuthHTTP", "SMTPCore", relayOnly("NIOEmbedded", "swift-nio"), relayOnly("NIOHTTP1", "swift-nio"),
             ] + nio,
             swiftSettings: strict),
+        .testTarget(name: "AdminProtocolTests", dependencies: ["AdminProtocol"], swiftSettings: strict),
         .testTarget(name: "RoutingTests", dependencies: ["Routing", "SMTPCore"], swiftSettings: strict),
         .testTarget(
             name: "RelayTests",
             dependencies: [
-                "Relay", "Routing", "SMTPCore", "SMTPNIO", "AuthHTTP", logging, relayOnly("NIOEmbedded", "swift-nio"),
+                "Relay", "Routing", "SMTPCore", "SMTPNIO", "AuthHTTP", "AdminProtocol", logging,
+                relayOnly("NIOEmbedded", "swift-nio"),
             ] + nio,
             swiftSettings: strict),
         .testTarget(name: "PosternTests", dependencies: ["postern"], swiftSettings: strict),

@@ -75,6 +75,12 @@ struct RelayCommand: AsyncParsableCommand {
         services.append(.init(service: relay, successTerminationBehavior: .gracefullyShutdownGroup))
         services.append(.init(service: reload))
         services.append(.init(service: probes))
+        if let admin = configuration.admin {
+            services.append(
+                .init(
+                    service: AdminService(
+                        state: state, path: admin.socket, eventLoop: group.next(), logger: logger)))
+        }
         try await ServiceGroup(
             configuration: .init(
                 services: services, gracefulShutdownSignals: [.sigterm, .sigquit, .sigint], logger: .quiet)

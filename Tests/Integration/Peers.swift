@@ -3,7 +3,9 @@ import Foundation
 /// nginx, smtp-sink, smtp-source, swaks and aiosmtpd as a test starts them; what they run from is scripts/peers' work.
 enum Peers {
     /// The article's mail section on port 25; so_keepalive is no directive any more and is left out.
-    static func nginxMail(in network: TestNetwork) throws -> RunningProgram {
+    ///
+    /// - Parameter lookup: where it asks: the article's location on port 80.
+    static func nginxMail(in network: TestNetwork, asking lookup: String = "127.0.0.1") throws -> RunningProgram {
         try nginx(
             in: network, port: 25,
             """
@@ -11,7 +13,7 @@ enum Peers {
             """,
             """
             mail {
-                auth_http http://127.0.0.1/mail/auth;
+                auth_http http://\(lookup)/mail/auth;
                 xclient off;
                 proxy_pass_error_message on;
 

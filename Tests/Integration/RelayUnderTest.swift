@@ -5,6 +5,8 @@ final class RelayUnderTest: Sendable {
     let program: RunningProgram
     let network: TestNetwork
     let port: UInt16
+    /// Where postern-admin may ask it.
+    let adminSocket: String
     /// The descriptors that it had open when it said that it was ready, before anybody came.
     let descriptorsWhenReady: Int
 
@@ -32,7 +34,9 @@ final class RelayUnderTest: Sendable {
             \(settings)
             admin:
               socket: \(folder)/admin.sock
+              allow: [postern-admin]
             """)
+        adminSocket = "\(folder)/admin.sock"
         program = try network.start([RelayWorld.postern, "relay", "--config", configuration], as: "postern")
         _ = try program.line { $0.contains("ready") }
         descriptorsWhenReady = RelayUnderTest.descriptors(of: program)

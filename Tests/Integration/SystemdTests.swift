@@ -49,6 +49,9 @@ struct SystemdTests {
     @Test("The web front's unit: nginx as www-data with the listener from the broker, and restarts that refuse nobody")
     func webFront() throws { try run("web-front.sh") }
 
+    @Test("postern-admin is a service of its own, asks the relay, and outlives it")
+    func admin() throws { try run("admin.sh") }
+
     @Test("The relay with its listener from the broker: mail, and restarts of either that refuse nobody")
     func relayByBroker() throws { try run("relay-by-broker.sh") }
 }

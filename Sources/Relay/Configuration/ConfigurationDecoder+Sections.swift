@@ -119,7 +119,11 @@ extension ConfigurationDecoder {
         guard let fields = self.fields(node, "admin", Keys("socket", "allow")) else { return nil }
         var allow: [String] = []
         for (index, element) in (fields["allow"].flatMap { self.elements($0, "admin.allow") } ?? []).enumerated() {
-            if let user = self.text(element, "admin.allow[\(index)]", "a user") { allow.append(user) }
+            guard let user = self.text(element, "admin.allow[\(index)]", "a user") else { continue }
+            if UserNames.uid(of: user) == nil {
+                self.warning(element.mark, "admin.allow[\(index)]", "there is no user \"\(user)\" on this system")
+            }
+            allow.append(user)
         }
         guard let socket = fields["socket"] else {
             self.error(fields.mark, "admin", "it has no socket")
@@ -131,7 +135,6 @@ extension ConfigurationDecoder {
             self.error(socket.mark, "admin.socket", "\"\(path)\" is not an absolute path of \(bound) octets at most")
             return nil
         }
-        self.warning(fields.mark, "admin", "the admin socket is not in this version; nothing listens there")
         return RelayConfiguration.Admin(socket: path, allow: allow)
     }
 

@@ -47,6 +47,12 @@ package struct ReloadService<Requests: AsyncSequence & Sendable>: Service where 
             )
             return
         }
+        guard loaded.configuration.admin?.socket == self.state.snapshot.configuration.admin?.socket else {
+            self.logger.error(
+                "reload-refused \(self.path): the admin socket differs; it changes with a restart, and nothing was changed now"
+            )
+            return
+        }
         self.state.replace(RelaySnapshot(loaded.configuration, hostName: self.hostName))
         self.logger.notice("reloaded \(self.path)")
     }

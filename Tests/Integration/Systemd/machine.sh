@@ -57,7 +57,7 @@ finish() {
 
 # Puts programs, users, folders and units where a package would.
 install_postern() {
-    install -m 755 "$PROGRAMS"/postern{,-broker,-exec} /usr/bin/ || exit 69
+    install -m 755 "$PROGRAMS"/postern{,-admin,-broker,-exec} /usr/bin/ || exit 69
     install -m 644 "$UNITS/postern.sysusers" /usr/lib/sysusers.d/postern.conf
     install -m 644 "$UNITS/postern.tmpfiles" /usr/lib/tmpfiles.d/postern.conf
     install -m 644 "$UNITS"/*.socket "$UNITS"/*.service /usr/lib/systemd/system/

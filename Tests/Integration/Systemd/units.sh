@@ -16,6 +16,7 @@ exposure() { # UNIT BOUND, in tenths
 exposure postern-broker.service 10
 exposure postern-binder@smtp.service 15
 exposure postern-relay.service 14
+exposure postern-admin.service 14
 
 check "the broker's folder is root's, and writable by nobody else" same "$(stat -c '%U:%G %a' /run/postern)" "root:root 755"
 check "the binder can be started by its group alone" same "$(stat -c '%U:%G %a' /usr/bin/postern-binder)" "root:postern-bind 750"

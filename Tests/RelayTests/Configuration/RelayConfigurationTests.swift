@@ -315,8 +315,8 @@ import Testing
                 "7:23: warning: routes[0].recipients[1]: line 7 takes these recipients already"
             ),
             (
-                "routes:", "admin: {socket: /run/x.sock}\nroutes:",
-                "6:8: warning: admin: the admin socket is not in this version; nothing listens there"
+                "routes:", "admin: {socket: /run/x.sock, allow: [root, nobody-has-this-name]}\nroutes:",
+                "6:44: warning: admin.allow[1]: there is no user \"nobody-has-this-name\" on this system"
             ),
         ])
     func warnings(_ replaced: String, _ text: String, _ message: String) throws {
