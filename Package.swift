@@ -81,6 +81,9 @@ let package = Package(
             name: "Inspection", dependencies: ["BrokerCore", "BrokerIO", "CPosternSys", "PosternClient"],
             swiftSettings: strict),
 
+        // What `postern import` does.
+        .target(name: "NginxImport", swiftSettings: strict),
+
         // Relay side.
         .target(name: "PosternNIO", dependencies: ["PosternClient"] + nio, swiftSettings: strict),
         .target(name: "SMTPCore", swiftSettings: strict),
@@ -108,7 +111,7 @@ let package = Package(
         .executableTarget(
             name: "postern",
             dependencies: [
-                "Relay", "Routing", "PosternClient", "PosternNIO", "Inspection", logging,
+                "Relay", "Routing", "PosternClient", "PosternNIO", "Inspection", "NginxImport", logging,
                 relayOnly("ArgumentParser", "swift-argument-parser"),
                 relayOnly("ServiceLifecycle", "swift-service-lifecycle"),
                 relayOnly("UnixSignals", "swift-service-lifecycle"),
@@ -146,17 +149,19 @@ let package = Package(
             ] + nio,
             swiftSettings: strict),
         .testTarget(name: "AdminProtocolTests", dependencies: ["AdminProtocol"], swiftSettings: strict),
+        .testTarget(name: "NginxImportTests", dependencies: ["NginxImport"], swiftSettings: strict),
         .testTarget(name: "RoutingTests", dependencies: ["Routing", "SMTPCore"], swiftSettings: strict),
         .testTarget(
             name: "RelayTests",
             dependencies: [
-                "Relay", "Routing", "SMTPCore", "SMTPNIO", "AuthHTTP", "AdminProtocol", logging,
+                "Relay", "Routing", "SMTPCore", "SMTPNIO", "AuthHTTP", "NginxImport", logging,
                 relayOnly("NIOEmbedded", "swift-nio"),
             ] + nio,
             swiftSettings: strict),
         .testTarget(name: "PosternTests", dependencies: ["postern"], swiftSettings: strict),
         .testTarget(
-            name: "IntegrationTests", path: "Tests/Integration", exclude: ["Attacks", "Broker", "Mail", "Systemd"],
+            name: "IntegrationTests", path: "Tests/Integration",
+            exclude: ["Attacks", "Broker", "Mail", "Nginx", "Systemd"],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]

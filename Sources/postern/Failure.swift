@@ -4,10 +4,16 @@ import ArgumentParser
 enum Failure {
     /// EX_USAGE: the command line is wrong.
     static let usage = ExitCode(64)
+    /// EX_DATAERR: what was given to read is not right.
+    static let data = ExitCode(65)
+    /// EX_NOINPUT: what was to be read is not there, or not for this user.
+    static let input = ExitCode(66)
     /// EX_UNAVAILABLE: something that is needed is not to be had.
     static let unavailable = ExitCode(69)
     /// EX_OSERR: the system refused something.
     static let system = ExitCode(71)
+    /// EX_CANTCREAT: a file cannot be written.
+    static let output = ExitCode(73)
     /// EX_NOPERM: the user may not.
     static let permission = ExitCode(77)
     /// EX_CONFIG: the configuration cannot be used.

@@ -6,5 +6,8 @@ struct Postern: AsyncParsableCommand {
         commandName: "postern",
         abstract: "An SMTP relay that needs no privilege, and the tools around it.",
         version: "0.1.0",
-        subcommands: [RelayCommand.self, Check.self, SinkCommand.self, SocketsCommand.self, DoctorCommand.self])
+        subcommands: [
+            RelayCommand.self, Check.self, ImportCommand.self, SinkCommand.self, SocketsCommand.self,
+            DoctorCommand.self,
+        ])
 }

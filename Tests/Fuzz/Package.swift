@@ -2,7 +2,7 @@
 import PackageDescription
 
 // A package of its own: every module of it is built with `--sanitize fuzzer`, whose library brings the main function.
-// scripts/fuzz builds and runs it. BrokerCore and SMTPCore are the main package's, by symbolic link.
+// scripts/fuzz builds and runs it. BrokerCore, SMTPCore and NginxImport are the main package's, by symbolic link.
 let strict: [SwiftSetting] = [
     .strictMemorySafety(),
     .treatAllWarnings(as: .error),
@@ -30,6 +30,8 @@ let package = Package(
         fuzzTarget("fuzz-reply", "SMTPCore"),
         fuzzTarget("fuzz-address", "SMTPCore"),
         fuzzTarget("fuzz-xtext", "SMTPCore"),
+        .target(name: "NginxImport", path: "NginxImport", swiftSettings: strict),
+        fuzzTarget("fuzz-nginxconf", "NginxImport"),
     ],
     swiftLanguageModes: [.v6]
 )
