@@ -90,9 +90,10 @@ let package = Package(
         .target(name: "SMTPNIO", dependencies: ["SMTPCore"] + nio, swiftSettings: strict),
         .systemLibrary(name: "CAres", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
         .systemLibrary(name: "CCrypt", pkgConfig: "libcrypt", providers: [.apt(["libcrypt-dev"])]),
+        .target(name: "Resolver", dependencies: ["CAres"] + nio, swiftSettings: strict),
         .target(
             name: "AuthHTTP",
-            dependencies: ["SMTPCore", relayOnly("NIOHTTP1", "swift-nio"), tls] + nio,
+            dependencies: ["SMTPCore", "Resolver", relayOnly("NIOHTTP1", "swift-nio"), tls] + nio,
             swiftSettings: strict),
         .systemLibrary(name: "CIDN2", pkgConfig: "libidn2", providers: [.apt(["libidn2-dev"])]),
         .target(name: "Routing", dependencies: ["SMTPCore", "CIDN2"], swiftSettings: strict),
@@ -101,9 +102,8 @@ let package = Package(
         .target(
             name: "Relay",
             dependencies: [
-                "Routing", "SMTPCore", "SMTPNIO", "AuthHTTP", "PosternClient", "PosternNIO", "AdminProtocol", "CYaml",
-                logging,
-                tls,
+                "Routing", "SMTPCore", "SMTPNIO", "AuthHTTP", "Resolver", "PosternClient", "PosternNIO",
+                "AdminProtocol", "CYaml", logging, tls,
                 relayOnly("ServiceLifecycle", "swift-service-lifecycle"),
                 relayOnly("Crypto", "swift-crypto"),
             ] + nio,
@@ -142,10 +142,12 @@ let package = Package(
             dependencies: ["SMTPNIO", "SMTPCore", relayOnly("NIOEmbedded", "swift-nio")] + nio,
             exclude: ["Transcripts"],
             swiftSettings: strict),
+        .testTarget(name: "ResolverTests", dependencies: ["Resolver"] + nio, swiftSettings: strict),
         .testTarget(
             name: "AuthHTTPTests",
             dependencies: [
-                "AuthHTTP", "SMTPCore", relayOnly("NIOEmbedded", "swift-nio"), relayOnly("NIOHTTP1", "swift-nio"),
+                "AuthHTTP", "Resolver", "SMTPCore", relayOnly("NIOEmbedded", "swift-nio"),
+                relayOnly("NIOHTTP1", "swift-nio"), tls,
             ] + nio,
             swiftSettings: strict),
         .testTarget(name: "AdminProtocolTests", dependencies: ["AdminProtocol"], swiftSettings: strict),
@@ -154,7 +156,8 @@ let package = Package(
         .testTarget(
             name: "RelayTests",
             dependencies: [
-                "Relay", "Routing", "SMTPCore", "SMTPNIO", "AuthHTTP", "NginxImport", logging,
+                "Relay", "Routing", "SMTPCore", "SMTPNIO", "AuthHTTP", "Resolver", "AdminProtocol", "NginxImport",
+                logging,
                 relayOnly("NIOEmbedded", "swift-nio"),
             ] + nio,
             swiftSettings: strict),
