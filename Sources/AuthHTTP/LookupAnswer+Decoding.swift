@@ -86,20 +86,36 @@ private struct Fields {
         // Deviates: nginx asks again at once without a positive Auth-Wait, thousands of times a second.
         if self.mustWait { return .wait(seconds: self.wait ?? 1) }
         if let refusal { return .denied(self.denial(refusal)) }
-        guard let server, let port else { return .invalid(reason: "no Auth-Server and Auth-Port") }
-        guard let number = Self.port(port) else { return .invalid(reason: "Auth-Port is not a number from 1 to 65535") }
-        guard let address = Self.address(server, port: number) else {
-            return .invalid(reason: "Auth-Server is not an IP address; host names are not in this version")
-        }
         let texts = [self.user, self.password, self.group]
         guard texts.allSatisfy({ $0?.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F } ?? true }) else {
             return .invalid(reason: "a control character in Auth-User, Auth-Pass or Auth-Group")
         }
-        return .allowed(
-            LookupAnswer.Allowed(
-                server: address, user: self.user.map(String.init), password: self.password.map(String.init),
-                group: self.group.flatMap { $0.isEmpty ? nil : String($0) }))
+        guard let server else { return .invalid(reason: "no Auth-Server and Auth-Port") }
+        if server.utf8.starts(with: "unix:".utf8) {
+            guard let address = Self.unix(server.dropFirst("unix:".utf8.count)) else {
+                return .invalid(reason: "Auth-Server is not the absolute path of a Unix socket")
+            }
+            return .allowed(self.allowed(at: address))
+        }
+        guard let port else { return .invalid(reason: "no Auth-Server and Auth-Port") }
+        guard let number = Self.port(port) else { return .invalid(reason: "Auth-Port is not a number from 1 to 65535") }
+        if let address = Self.address(server, port: number) { return .allowed(self.allowed(at: address)) }
+        guard Self.isHostName(server) else {
+            return .invalid(reason: "Auth-Server is not an IP address, a host name or a Unix socket")
+        }
+        return .named(
+            LookupAnswer.Named(
+                host: String(server), port: number, user: self.user.map(String.init),
+                password: self.password.map(String.init), group: self.groupName))
     }
+
+    private func allowed(at server: SocketAddress) -> LookupAnswer.Allowed {
+        LookupAnswer.Allowed(
+            server: server, user: self.user.map(String.init), password: self.password.map(String.init),
+            group: self.groupName)
+    }
+
+    private var groupName: String? { self.group.flatMap { $0.isEmpty ? nil : String($0) } }
 
     private func denial(_ text: Substring) -> LookupAnswer.Denial {
         let denial = LookupAnswer.Denial(text: Self.replyText(text), wait: self.wait)
@@ -131,6 +147,33 @@ extension Fields {
         // A scope would be taken from the name of an interface: no literal for a backend.
         guard !literal.utf8.contains(UInt8(ascii: "%")) else { return nil }
         return try? SocketAddress(ipAddress: String(literal), port: port)
+    }
+
+    /// An absolute path without dots that lead up, so that what `allow` says of a folder holds for what is in it.
+    private static func unix(_ path: Substring) -> SocketAddress? {
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+        guard path.utf8.first == UInt8(ascii: "/"), !parts.contains(".."), !parts.contains("."),
+            path.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F })
+        else { return nil }
+        return try? SocketAddress(unixDomainSocketPath: String(path))
+    }
+
+    /// Labels of letters, digits, `-` and `_`, the last one not of digits alone: that would be an address gone wrong.
+    private static func isHostName(_ value: Substring) -> Bool {
+        let labels = value.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+        guard (1...253).contains(value.utf8.count), let last = labels.last, !last.allSatisfy(isDigit) else {
+            return false
+        }
+        return labels.allSatisfy { label in
+            (1...63).contains(label.count)
+                && label.allSatisfy { octet in
+                    switch octet {
+                    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"): true
+                    case UInt8(ascii: "-"), UInt8(ascii: "_"): true
+                    default: isDigit(octet)
+                    }
+                }
+        }
     }
 
     /// `4yz` or `5yz`, and an enhanced code of the same class where there is one (RFC 5321 section 4.2, RFC 3463).

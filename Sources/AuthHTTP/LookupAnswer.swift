@@ -5,6 +5,8 @@ package import SMTPCore
 package enum LookupAnswer: Equatable, Sendable {
     /// The client may, and this backend serves it.
     case allowed(Allowed)
+    /// The client may, and a backend with this name serves it: its address has yet to be found.
+    case named(Named)
     /// The client may not.
     case denied(Denial)
     /// Ask again after so many seconds, 1 to ``longestWait``.
@@ -18,7 +20,7 @@ package enum LookupAnswer: Equatable, Sendable {
 
     /// Where to go, and as whom.
     package struct Allowed: Equatable, Sendable {
-        /// Auth-Server and Auth-Port: the backend.
+        /// Auth-Server and Auth-Port: the backend, an IP address and a port, or a Unix socket.
         package var server: SocketAddress
         /// Auth-User: it replaces the login; nil where the answer has none.
         package var user: String?
@@ -33,6 +35,25 @@ package enum LookupAnswer: Equatable, Sendable {
             self.user = user
             self.password = password
             self.group = group
+        }
+    }
+
+    /// ``Allowed``, where Auth-Server is a host name. Deviates: nginx takes addresses alone.
+    package struct Named: Equatable, Sendable {
+        /// Auth-Server: letters, digits, `-`, `_` and `.`.
+        package var host: String
+        /// Auth-Port.
+        package var port: Int
+        /// Auth-User.
+        package var user: String?
+        /// Auth-Pass. Never to be logged.
+        package var password: String?
+        /// Auth-Group.
+        package var group: String?
+
+        /// The same with the address that was found.
+        func at(_ address: SocketAddress) -> Allowed {
+            Allowed(server: address, user: self.user, password: self.password, group: self.group)
         }
     }
 
@@ -80,5 +101,18 @@ extension LookupAnswer.Allowed: CustomStringConvertible, CustomReflectable {
     /// Without the password, since a failed comparison or a `dump` ends in a log.
     package var customMirror: Mirror {
         Mirror(self, children: ["server": self.server, "group": self.group as Any], displayStyle: .struct)
+    }
+}
+
+extension LookupAnswer.Named: CustomStringConvertible, CustomReflectable {
+    /// Everything but the password.
+    package var description: String {
+        "\(self.host):\(self.port) user=\(self.user ?? "-") group=\(self.group ?? "-")"
+    }
+
+    /// Without the password, as ``LookupAnswer/Allowed``.
+    package var customMirror: Mirror {
+        Mirror(
+            self, children: ["host": self.host, "port": self.port, "group": self.group as Any], displayStyle: .struct)
     }
 }

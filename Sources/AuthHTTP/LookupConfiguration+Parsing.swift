@@ -1,5 +1,6 @@
 extension LookupEndpoint {
-    /// Parses `http://host[:port]/path`; the port is 80 where there is none, the path `/`.
+    /// Parses `http://host[:port]/path`, the same with https, or nginx's `http://unix:/path/of/socket:/path`; the port is 80
+    /// or 443 where there is none, the path `/`.
     ///
     /// Fails with what is wrong with the URL, as a clause.
     package init(parsing url: String) throws(LookupConfigurationError) {
@@ -8,16 +9,18 @@ extension LookupEndpoint {
             throw LookupConfigurationError("the URL has a space, a control or a character that is not ASCII")
         }
         let lowered = url.lowercased()
-        guard !lowered.hasPrefix("https://") else { throw LookupConfigurationError("https is not in this version") }
-        guard lowered.hasPrefix("http://") else {
-            throw LookupConfigurationError("\"\(url)\" is not a URL that begins with http://")
+        let isSecure = lowered.hasPrefix("https://")
+        guard isSecure || lowered.hasPrefix("http://") else {
+            throw LookupConfigurationError("\"\(url)\" is not a URL that begins with http:// or https://")
         }
-        let rest = url.dropFirst("http://".utf8.count)
-        guard !rest.hasPrefix("unix:") else {
-            throw LookupConfigurationError("a Unix socket in the URL is not in this version")
-        }
+        let rest = url.dropFirst(isSecure ? "https://".utf8.count : "http://".utf8.count)
         guard !rest.utf8.contains(UInt8(ascii: "#")) else {
             throw LookupConfigurationError("a URL here has no fragment")
+        }
+        guard !rest.hasPrefix("unix:") else {
+            guard !isSecure else { throw LookupConfigurationError("https goes to a host, not to a Unix socket") }
+            self = try Self.unix(rest.dropFirst("unix:".utf8.count))
+            return
         }
         let end = rest.firstIndex { $0 == "/" || $0 == "?" } ?? rest.endIndex
         let authority = rest[..<end]
@@ -26,10 +29,32 @@ extension LookupEndpoint {
         }
         let target = String(rest[end...])
         let (host, port) = try Self.hostAndPort(authority)
-        self.init(host: host, port: port, target: target.hasPrefix("/") ? target : "/" + target)
+        self.init(
+            host: host, port: port ?? (isSecure ? 443 : 80), target: target.hasPrefix("/") ? target : "/" + target,
+            isSecure: isSecure)
     }
 
-    private static func hostAndPort(_ authority: Substring) throws(LookupConfigurationError) -> (String, UInt16) {
+    /// The path of the socket ends at the next colon, as in nginx; the target may be missing.
+    private static func unix(_ text: Substring) throws(LookupConfigurationError) -> LookupEndpoint {
+        let colon = text.firstIndex(of: ":") ?? text.endIndex
+        let path = text[..<colon]
+        let target = text[colon...].dropFirst()
+        guard path.hasPrefix("/"), path.utf8.count <= longestUnixPath else {
+            throw LookupConfigurationError(
+                "\"\(path)\" is not the absolute path of a socket, of \(longestUnixPath) octets at most")
+        }
+        guard target.isEmpty || target.hasPrefix("/") else {
+            throw LookupConfigurationError("\"\(target)\" is not a path: write http://unix:\(path):/PATH")
+        }
+        // nginx says so in Host.
+        return LookupEndpoint(
+            host: "localhost", port: 80, target: target.isEmpty ? "/" : String(target), socketPath: String(path))
+    }
+
+    /// What sun_path holds, without its NUL.
+    static let longestUnixPath = 107
+
+    private static func hostAndPort(_ authority: Substring) throws(LookupConfigurationError) -> (String, UInt16?) {
         var host = authority
         var digits: Substring?
         if authority.hasPrefix("["), let close = authority.firstIndex(of: "]") {
@@ -53,7 +78,7 @@ extension LookupEndpoint {
             }
         }
         guard !host.isEmpty, isHost else { throw LookupConfigurationError("\"\(authority)\" is not a host") }
-        guard let digits else { return (String(host), 80) }
+        guard let digits else { return (String(host), nil) }
         guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let port = UInt16(digits), port > 0 else {
             throw LookupConfigurationError("the port \"\(digits)\" is not a number from 1 to 65535")
         }
@@ -68,7 +93,9 @@ extension ExtraHeader {
         "auth-method", "auth-user", "auth-pass", "auth-salt", "auth-protocol", "auth-login-attempt", "client-ip",
         "client-host", "proxy-protocol-addr", "proxy-protocol-port", "proxy-protocol-server-addr",
         "proxy-protocol-server-port", "auth-smtp-helo", "auth-smtp-from", "auth-smtp-to", "auth-ssl",
-        "auth-ssl-protocol", "auth-ssl-cipher",
+        "auth-ssl-protocol", "auth-ssl-cipher", "auth-ssl-verify", "auth-ssl-subject", "auth-ssl-issuer",
+        "auth-ssl-serial", "auth-ssl-fingerprint", "auth-ssl-cert", "client-port", "auth-smtp-from-address",
+        "auth-smtp-to-address",
     ]
 
     static func isTokenOctet(_ octet: UInt8) -> Bool {

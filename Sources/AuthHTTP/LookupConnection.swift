@@ -3,23 +3,26 @@ import NIOHTTP1
 
 /// A question on its way, from the first try to the last.
 final class LookupQuestion {
-    /// The request, encoded once for all tries.
-    let octets: ByteBuffer
+    let request: LookupRequest
+    /// The request, encoded for the server that is asked.
+    var octets = ByteBuffer()
+    /// The server that is asked, and those that were, by their places.
+    var endpoint = 0
+    var tried: Set<Int> = []
     /// When the one who asks gives up.
     let deadline: NIODeadline
     /// When this try is given up.
-    var tryDeadline: NIODeadline
+    var tryDeadline = NIODeadline.distantPast
     /// What is left of the time that the server may have us wait.
     var waitBudget: TimeAmount
     private var completion: ((Result<LookupVerdict, LookupError>) -> Void)?
 
     init(
-        octets: ByteBuffer, deadline: NIODeadline, tryDeadline: NIODeadline, waitBudget: TimeAmount,
+        _ request: LookupRequest, deadline: NIODeadline, waitBudget: TimeAmount,
         completion: @escaping (Result<LookupVerdict, LookupError>) -> Void
     ) {
-        self.octets = octets
+        self.request = request
         self.deadline = deadline
-        self.tryDeadline = tryDeadline
         self.waitBudget = waitBudget
         self.completion = completion
     }
@@ -55,7 +58,9 @@ final class LookupConnection: ChannelInboundHandler {
     var expiry = NIODeadline.distantFuture
     /// Where the owner keeps this connection.
     var position = 0
-    /// Why the channel could not be opened, in the system's words.
+    /// The server's place among the endpoints.
+    let endpoint: Int
+    /// Why the channel could not be opened or was lost, in the system's words.
     private(set) var connectErrorDetail: String?
     private var state: LookupConnectionState
     private var question: LookupQuestion?
@@ -70,14 +75,17 @@ final class LookupConnection: ChannelInboundHandler {
     /// Makes a connection that is about to be opened for `question`.
     init(for question: LookupQuestion, owner: any LookupConnectionOwner, configuration: LookupConfiguration) {
         self.question = question
+        self.endpoint = question.endpoint
         self.expiry = question.tryDeadline
         self.owner = owner
         self.state = LookupConnectionState(
             maximumHeadSize: configuration.maximumHeadSize, maximumBodySize: configuration.maximumBodySize)
     }
 
-    /// Adds the codec and this handler.
-    private func addHandlers(to channel: any Channel) throws {
+    /// Adds TLS, where there is any, the codec and this handler.
+    private func addHandlers(to channel: any Channel, _ tls: LookupTLS?) throws {
+        // First: what is written waits there for the end of the handshake.
+        if let tls { try channel.pipeline.syncOperations.addHandler(try tls.makeHandler()) }
         // A 1xx says that the answer is still to come (RFC 9110 section 15.2).
         let decoder = HTTPResponseDecoder(leftOverBytesStrategy: .dropBytes, informationalResponseStrategy: .drop)
         try channel.pipeline.syncOperations.addHandlers([self.wire, ByteToMessageHandler(decoder), self])
@@ -99,9 +107,9 @@ final class LookupConnection: ChannelInboundHandler {
     ///
     /// The handlers come now, not in the channel's initialiser: a name with several addresses has a channel for each
     /// that is tried, and the end of one that failed would be taken for the end of the one that did not.
-    func opened(_ channel: any Channel) {
+    func opened(_ channel: any Channel, _ tls: LookupTLS?) {
         do {
-            try self.addHandlers(to: channel)
+            try self.addHandlers(to: channel, tls)
         } catch {
             channel.close(promise: nil)
             return self.connectFailed(.closed, "connect: \(error)")
@@ -156,6 +164,8 @@ final class LookupConnection: ChannelInboundHandler {
         case is HTTPParserError, is NIOHTTPDecoderError:
             self.perform(self.state.protocolErrorCaught())
         default:
+            // Where it is TLS that failed, only this says why.
+            self.connectErrorDetail = "\(error)"
             context.close(promise: nil)
         }
     }

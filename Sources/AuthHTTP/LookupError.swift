@@ -14,6 +14,10 @@ package struct LookupError: Error, Equatable, Sendable {
         package static let waitedTooLong = Code("waited-too-long")
         /// A value of the request could forge a header; nothing was sent.
         package static let forbiddenOctet = Code("forbidden-octet")
+        /// The answer names a server that it may not name: `allow` does not have it, or it is this relay.
+        package static let forbiddenServer = Code("forbidden-server")
+        /// The answer names a server by a name that has no address.
+        package static let unknownServer = Code("unknown-server")
         /// The client was shut down.
         package static let shutDown = Code("shut-down")
 

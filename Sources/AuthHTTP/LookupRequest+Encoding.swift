@@ -8,9 +8,11 @@ struct LookupTarget {
     fileprivate let tail: ByteBuffer
     /// Octets to reserve for a request.
     fileprivate let capacity: Int
+    /// Whether headers are sent that nginx has not.
+    fileprivate let hasMoreHeaders: Bool
 
-    init(_ configuration: LookupConfiguration) {
-        let endpoint = configuration.endpoint
+    init(_ configuration: LookupConfiguration, _ endpoint: LookupEndpoint) {
+        self.hasMoreHeaders = configuration.sendsMoreHeaders
         // The host without its port, as nginx writes it, whatever the port.
         let host = endpoint.host.utf8.contains(UInt8(ascii: ":")) ? "[\(endpoint.host)]" : endpoint.host
         self.head = ByteBuffer(string: "GET \(endpoint.target) HTTP/1.1\r\nHost: \(host)\r\n")
@@ -44,7 +46,16 @@ extension LookupRequest {
             if !tls.protocolVersion.isEmpty { writer.write("Auth-SSL-Protocol: ", tls.protocolVersion) }
             if !tls.cipher.isEmpty { writer.write("Auth-SSL-Cipher: ", tls.cipher) }
         }
+        if target.hasMoreHeaders { self.writeMore(to: &writer) }
         return try writer.finish(target.tail)
+    }
+
+    /// What nginx has not: behind all that it has.
+    private func writeMore(to writer: inout HeaderWriter) {
+        if let port = self.clientPort { writer.write("Client-Port: ", String(port)) }
+        guard case .none(let envelope) = self.method else { return }
+        writer.write("Auth-SMTP-From-Address: ", envelope.fromAddress)
+        writer.write("Auth-SMTP-To-Address: ", envelope.toAddress)
     }
 
     private func writeMethod(to writer: inout HeaderWriter) {

@@ -41,11 +41,22 @@ package struct LookupRequest: Equatable, Sendable {
         /// The RCPT command likewise.
         package var recipientCommand: String
 
+        /// The address in the MAIL command, without its brackets; empty for the null reverse-path. Sent where
+        /// ``LookupConfiguration/sendsMoreHeaders`` says so.
+        package var fromAddress: String
+        /// The address in the RCPT command likewise.
+        package var toAddress: String
+
         /// Makes an envelope of lines as the client sent them.
-        package init(helo: String, mailCommand: String, recipientCommand: String) {
+        package init(
+            helo: String, mailCommand: String, recipientCommand: String, fromAddress: String = "",
+            toAddress: String = ""
+        ) {
             self.helo = helo
             self.mailCommand = mailCommand
             self.recipientCommand = recipientCommand
+            self.fromAddress = fromAddress
+            self.toAddress = toAddress
         }
     }
 
@@ -85,6 +96,8 @@ package struct LookupRequest: Equatable, Sendable {
     package var loginAttempt: Int
     /// The client's IP address as ``clientIP(of:)`` writes it, once for each session.
     package var clientIP: String
+    /// The client's port; nil where it has none. Sent where ``LookupConfiguration/sendsMoreHeaders`` says so.
+    package var clientPort: Int?
     /// The client's name in the DNS.
     package var clientHost: ClientHost
     /// What a trusted PROXY header said; nil where there was none.
@@ -131,6 +144,8 @@ package struct ClientHost: Hashable, Sendable {
 
     /// What goes on the wire.
     let text: String
+    /// The name, where there is one.
+    package var name: String? { self.text.hasPrefix("[") ? nil : self.text }
 
     /// A name that the resolver found, in both directions.
     ///

@@ -60,10 +60,36 @@ import Testing
         #expect(self.decode([("Auth-Server", text), ("Auth-Port", "25")]) == (try self.allowed(ip, 25)))
     }
 
+    @Test("Auth-Server may be a Unix socket, without a port")
+    func unixServer() throws {
+        let expected = LookupAnswer.allowed(
+            .init(server: try SocketAddress(unixDomainSocketPath: "/run/app.sock"), group: "a"))
+        #expect(self.decode([("Auth-Server", "unix:/run/app.sock"), ("Auth-Group", "a")]) == expected)
+        #expect(
+            self.decode([("Auth-Server", "unix:/run/app.sock"), ("Auth-Port", "25"), ("Auth-Group", "a")]) == expected)
+    }
+
+    @Test("Auth-Server may be a host name", arguments: ["localhost", "app_1", "app.internal", "1a.example", "a-b.x1"])
+    func namedServer(_ name: String) {
+        let fields = [("Auth-Server", name), ("Auth-Port", "25"), ("Auth-User", "u"), ("Auth-Pass", "hunter2")]
+        let answer = self.decode(fields)
+        #expect(answer == .named(.init(host: name, port: 25, user: "u", password: "hunter2", group: nil)))
+        var dumped = ""
+        dump(answer, to: &dumped)
+        #expect(!"\(answer) \(String(reflecting: answer)) \(dumped)".contains("hunter2"))
+    }
+
     static let unusable: [[(String, String)]] = [
         [], [("Auth-Server", "127.0.0.1")], [("Auth-Port", "25")],
-        [("Auth-Server", "localhost"), ("Auth-Port", "25")], [("Auth-Server", ""), ("Auth-Port", "25")],
-        [("Auth-Server", "127.0.0.1:25"), ("Auth-Port", "25")], [("Auth-Server", "unix:/x"), ("Auth-Port", "25")],
+        [("Auth-Server", "localhost")], [("Auth-Server", ""), ("Auth-Port", "25")],
+        [("Auth-Server", "127.0.0.1:25"), ("Auth-Port", "25")], [("Auth-Server", "unix:x")],
+        [("Auth-Server", "unix:/a/../b")], [("Auth-Server", "unix:/a b")], [("Auth-Server", "unix:")],
+        [("Auth-Server", "unix:/\(String(repeating: "x", count: 120))")],
+        [("Auth-Server", "a b"), ("Auth-Port", "25")], [("Auth-Server", "a..b"), ("Auth-Port", "25")],
+        [("Auth-Server", "é.example"), ("Auth-Port", "25")], [("Auth-Server", "a.1"), ("Auth-Port", "25")],
+        [("Auth-Server", "host\u{0}"), ("Auth-Port", "25")], [("Auth-Server", "host\r\nX: y"), ("Auth-Port", "25")],
+        [("Auth-Server", String(repeating: "a", count: 64)), ("Auth-Port", "25")],
+        [("Auth-Server", "host.example"), ("Auth-Port", "0")],
         [("Auth-Server", "[127.0.0.1]"), ("Auth-Port", "25")], [("Auth-Server", "[::1"), ("Auth-Port", "25")],
         [("Auth-Server", "fe80::1%lo"), ("Auth-Port", "25")], [("Auth-Server", "1.2.3"), ("Auth-Port", "25")],
         [("Auth-Server", "127.0.0.1"), ("Auth-Port", "0")], [("Auth-Server", "127.0.0.1"), ("Auth-Port", "65536")],

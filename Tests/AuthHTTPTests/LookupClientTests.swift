@@ -8,19 +8,42 @@ import Testing
 @testable import AuthHTTP
 
 /// A client on a loop of its own, driven from a test's task.
-private struct Asker: Sendable {
+struct Asker: Sendable {
     let loop: any EventLoop
     private let bound: NIOLoopBound<LookupClient>
 
     init(port: Int, host: String = "127.0.0.1", _ change: (inout LookupConfiguration) -> Void = { _ in }) async throws {
-        var configuration = LookupConfiguration(
-            endpoint: try LookupEndpoint(parsing: "http://\(host):\(port)/mail/auth"))
+        try await self.init(["http://\(host):\(port)/mail/auth"], change)
+    }
+
+    /// - Parameters:
+    ///   - names: what the resolver knows; nil: the system's resolver.
+    ///   - forbidden: addresses that no answer may name.
+    init(
+        _ urls: [String], names: [String: [SocketAddress]]? = nil,
+        forbidden: Set<String> = [],
+        _ change: (inout LookupConfiguration) -> Void = { _ in }
+    ) async throws {
+        var configuration = LookupConfiguration(endpoints: try urls.map { try LookupEndpoint(parsing: $0) })
         configuration.timeout = .seconds(10)
         change(&configuration)
         let loop = ScriptedServer.loops.any()
         self.loop = loop
         self.bound = try await loop.submit { [configuration] in
-            NIOLoopBound(LookupClient(eventLoop: loop, configuration: configuration), eventLoop: loop)
+            var environment = LookupEnvironment.system(on: loop)
+            environment.objection = { forbidden.contains($0.ipAddress ?? "") ? "which is this relay" : nil }
+            if let names {
+                environment.resolve = { name, _, completion in
+                    // A name that is not here is never answered, but for one.
+                    if let found = names[name] {
+                        completion(found)
+                    } else if name == "broken.example" {
+                        completion(nil)
+                    }
+                }
+            }
+            let client = LookupClient(eventLoop: loop, configuration: configuration, environment: environment)
+            return NIOLoopBound(client, eventLoop: loop)
         }.get()
     }
 
@@ -56,7 +79,7 @@ private struct Asker: Sendable {
 }
 
 /// Waits until `condition` holds; false after ten seconds.
-private func eventually(_ condition: () async throws -> Bool) async throws -> Bool {
+func eventually(_ condition: () async throws -> Bool) async throws -> Bool {
     for _ in 0..<1000 {
         if try await condition() { return true }
         try await Task.sleep(for: .milliseconds(10))
@@ -64,10 +87,10 @@ private func eventually(_ condition: () async throws -> Bool) async throws -> Bo
     return false
 }
 
-private let allowed = Result<LookupVerdict, LookupError>.success(
+let allowed = Result<LookupVerdict, LookupError>.success(
     .allowed(.init(server: .loopback(2525))))
 
-private extension SocketAddress {
+extension SocketAddress {
     static func loopback(_ port: Int) -> SocketAddress {
         do {
             return try SocketAddress(ipAddress: "127.0.0.1", port: port)
@@ -230,7 +253,7 @@ private extension SocketAddress {
         arguments: [
             "garbage\r\n\r\n", "220 mail ESMTP\r\n", "\u{0}\u{1}\u{2}", "HTTP/1.1 204 No Content\r\nA B: c\r\n\r\n",
             "HTTP/1.1 204 No Content\r\nAuth-Status: OK\r\n\r\n", "HTTP/1.1 204 No Content\r\n\r\n",
-            "HTTP/1.1 204 No Content\r\nAuth-Status: OK\r\nAuth-Server: localhost\r\nAuth-Port: 25\r\n\r\n",
+            "HTTP/1.1 204 No Content\r\nAuth-Status: OK\r\nAuth-Server: local host\r\nAuth-Port: 25\r\n\r\n",
             "HTTP/1.1 204 No Content\r\nAuth-Status: a\u{0}b\r\n\r\n", "HTTP/9.9 204 x\r\n\r\n",
             "GET / HTTP/1.1\r\n\r\n",
         ])

@@ -29,12 +29,13 @@ import Testing
         let owner = Owner()
         let configuration = try LookupRequestTests.configuration()
         let question = LookupQuestion(
-            octets: ByteBuffer(string: "GET / HTTP/1.1\r\n\r\n"), deadline: .distantFuture, tryDeadline: .distantFuture,
-            waitBudget: .zero, completion: { _ in })
+            LookupRequestTests.request(), deadline: .distantFuture, waitBudget: .zero, completion: { _ in })
+        question.octets = ByteBuffer(string: "GET / HTTP/1.1\r\n\r\n")
+        question.tryDeadline = .distantFuture
         let connection = LookupConnection(for: question, owner: owner, configuration: configuration)
         let channel = EmbeddedChannel()
         try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 80)).wait()
-        connection.opened(channel)
+        connection.opened(channel, nil)
         let sent = try channel.readOutbound(as: ByteBuffer.self).map { String(buffer: $0) } ?? ""
         for piece in pieces where channel.isActive {
             try channel.writeInbound(ByteBuffer(bytes: piece))

@@ -12,6 +12,11 @@ import Testing
         return configuration
     }
 
+    static func target() throws -> LookupTarget {
+        let configuration = try Self.configuration()
+        return LookupTarget(configuration, configuration.endpoints[0])
+    }
+
     static func request(
         helo: String = "client.example", mail: String = "MAIL FROM:<a@b> SIZE=1",
         rcpt: String = "RCPT TO:<c@d> NOTIFY=NEVER"
@@ -22,7 +27,7 @@ import Testing
 
     private func text(_ request: LookupRequest, _ configuration: LookupConfiguration? = nil) throws -> String {
         let configuration = try configuration ?? Self.configuration()
-        return String(buffer: try request.encode(to: LookupTarget(configuration)))
+        return String(buffer: try request.encode(to: LookupTarget(configuration, configuration.endpoints[0])))
     }
 
     @Test("A question about a recipient has nginx's headers in nginx's order")
@@ -61,11 +66,34 @@ import Testing
         #expect(lines.map(String.init) == expected)
     }
 
+    @Test("What nginx has not is sent where it is asked for, behind all that nginx has")
+    func more() throws {
+        var configuration = try Self.configuration(headers: [("X-Key", "k")])
+        configuration.sendsMoreHeaders = true
+        var request = Self.request()
+        request.method = .none(
+            .init(
+                helo: "c.example", mailCommand: "MAIL FROM:<a@b>", recipientCommand: "RCPT TO:<c@d>",
+                fromAddress: "a@b",
+                toAddress: "c@d"))
+        request.clientPort = 4711
+        #expect(
+            try self.text(request, configuration).hasSuffix(
+                "Auth-SMTP-To: RCPT TO:<c@d>\r\nClient-Port: 4711\r\nAuth-SMTP-From-Address: a@b\r\n"
+                    + "Auth-SMTP-To-Address: c@d\r\nX-Key: k\r\n\r\n"))
+        #expect(try !self.text(request).contains("Address"))
+        #expect(try !self.text(request).contains("Client-Port"))
+        request.method = .plain(user: [0x75], password: [0x70])
+        request.clientPort = nil
+        let text = try self.text(request, configuration)
+        #expect(!text.contains("Address") && !text.contains("Client-Port"))
+    }
+
     @Test("User and password are escaped: controls, space and % (and nothing else) as %XX")
     func escaping() throws {
         let user = Array("a b%c\r\nX: y\u{0}".utf8) + [0x7F, 0xFF, 0x1F]
         let request = LookupRequest(method: .plain(user: user, password: Array("päss+w".utf8)), clientIP: "192.0.2.1")
-        let octets = Array((try request.encode(to: LookupTarget(try Self.configuration()))).readableBytesView)
+        let octets = Array((try request.encode(to: Self.target())).readableBytesView)
         let expected =
             Array("Auth-User: a%20b%25c%0D%0AX:%20y%00".utf8) + [0x7F, 0xFF]
             + Array("%1F\r\nAuth-Pass: päss+w\r\n".utf8)
@@ -92,7 +120,7 @@ import Testing
 
     @Test("No control gets into a header from any field, and nothing is sent instead", arguments: (0..<0x20) + [0x7F])
     func forgery(_ octet: Int) throws {
-        let target = LookupTarget(try Self.configuration())
+        let target = try Self.target()
         let poison = "a" + String(decoding: [UInt8(octet)], as: UTF8.self) + "X-Forged: 1"
         var requests = [
             Self.request(helo: poison), Self.request(mail: poison), Self.request(rcpt: poison),

@@ -1,6 +1,7 @@
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
+import NIOSSL
 
 /// A server on 127.0.0.1 that says what a script has, however wrong, and keeps what it was asked.
 final class ScriptedServer: Sendable {
@@ -41,11 +42,15 @@ final class ScriptedServer: Sendable {
     private let channel: any Channel
 
     /// Starts a server; it answers the n-th request with the n-th step, and the last step to all after it.
-    init(_ steps: Step...) async throws {
+    convenience init(_ steps: Step...) async throws {
+        try await self.init(steps, path: nil, tls: nil)
+    }
+
+    /// The same on a Unix socket, or under TLS.
+    init(_ steps: [Step], path: String?, tls: NIOSSLContext?) async throws {
         let state = NIOLockedValueBox(State(steps: steps))
         self.state = state
-        self.channel = try await ServerBootstrap(group: Self.loops)
-            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+        let bootstrap = ServerBootstrap(group: Self.loops)
             .childChannelInitializer { channel in
                 let number = state.withLockedValue { state in
                     state.connections += 1
@@ -54,6 +59,7 @@ final class ScriptedServer: Sendable {
                 }
                 channel.closeFuture.whenComplete { _ in state.withLockedValue { $0.open -= 1 } }
                 return channel.eventLoop.makeCompletedFuture {
+                    if let tls { try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls)) }
                     try channel.pipeline.syncOperations.addHandler(
                         Handler { request in
                             state.withLockedValue { state in
@@ -63,7 +69,13 @@ final class ScriptedServer: Sendable {
                         })
                 }
             }
-            .bind(host: "127.0.0.1", port: 0).get()
+        self.channel =
+            if let path {
+                try await bootstrap.bind(unixDomainSocketPath: path).get()
+            } else {
+                try await bootstrap.childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+                    .bind(host: "127.0.0.1", port: 0).get()
+            }
     }
 
     var port: Int { self.channel.localAddress?.port ?? 0 }

@@ -39,8 +39,8 @@ extension ConfigurationDecoder {
         }
         return RelayConfiguration(
             serverName: draft.serverName, listeners: draft.listeners.map(\.value), groups: groups, routes: routes,
-            postmaster: postmaster, lookup: draft.lookup, lookupPolicy: draft.lookupPolicy, limits: draft.limits,
-            timeouts: draft.timeouts, admin: draft.admin)
+            postmaster: postmaster, lookup: draft.lookup, lookupPolicy: draft.lookupPolicy,
+            resolver: draft.resolver, limits: draft.limits, timeouts: draft.timeouts, admin: draft.admin)
     }
 
     private mutating func resolve(

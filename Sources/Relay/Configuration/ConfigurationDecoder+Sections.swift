@@ -1,5 +1,6 @@
 import AuthHTTP
 import NIOCore
+import Resolver
 import Routing
 import SMTPCore
 
@@ -31,6 +32,7 @@ struct ConfigurationDraft {
     var routes: [RouteDraft] = []
     var postmaster: Placed<String>?
     var lookup: LookupConfiguration?
+    var resolver: ResolverConfiguration?
     /// What holds where nothing more specific is said; for the servers that lookups name.
     var policy = DeliveryPolicy(), lookupPolicy = DeliveryPolicy()
     /// Every `size` under a `message`.
@@ -46,7 +48,9 @@ extension ConfigurationDecoder {
     /// Reads the whole file.
     mutating func draft(_ root: YAMLNode) -> ConfigurationDraft? {
         let keys = Keys(
-            "server", "listeners", "message", "groups", "routes", "postmaster", "lookup", "limits", "timeouts", "admin",
+            "server", "listeners", "message", "groups", "routes", "postmaster", "lookup", "resolver", "limits",
+            "timeouts",
+            "admin",
             later: ["tls"])
         guard let fields = self.fields(root, "", keys) else { return nil }
         var draft = ConfigurationDraft()
@@ -64,6 +68,7 @@ extension ConfigurationDecoder {
         }
         draft.hasLookup = fields["lookup"] != nil
         if let node = fields["lookup"] { draft.lookup = self.lookup(node, into: &draft) }
+        if let node = fields["resolver"] { draft.resolver = self.resolver(node) }
         if let node = fields["limits"] { self.limits(node, into: &draft.limits) }
         if let node = fields["timeouts"] { self.timeouts(node, into: &draft.timeouts) }
         if let node = fields["admin"] { draft.admin = self.admin(node) }
@@ -79,38 +84,6 @@ extension ConfigurationDecoder {
             return nil
         }
         return text
-    }
-
-    // MARK: Lookup
-
-    private mutating func lookup(_ node: YAMLNode, into draft: inout ConfigurationDraft) -> LookupConfiguration? {
-        guard let fields = self.fields(node, "lookup", Keys("url", "timeout", "headers", "message")) else { return nil }
-        draft.lookupPolicy = self.message(fields["message"], "lookup.message", over: draft.policy, into: &draft)
-        var headers: [ExtraHeader] = []
-        for entry in fields["headers"].flatMap({ self.entries($0, "lookup.headers") }) ?? [] {
-            let path = "lookup.headers.\(entry.key)"
-            guard let value = self.text(entry.value, path) else { continue }
-            do {
-                headers.append(try ExtraHeader(name: entry.key, value: value))
-            } catch {
-                self.error(entry.mark, "lookup.headers", error.message)
-            }
-        }
-        let timeout = fields["timeout"].map { self.duration($0, "lookup.timeout", .milliseconds(100)...(.minutes(2))) }
-        guard let url = fields["url"] else {
-            self.error(fields.mark, "lookup", "it has no url")
-            return nil
-        }
-        guard let text = self.text(url, "lookup.url", "a URL that begins with http://") else { return nil }
-        do {
-            var configuration = LookupConfiguration(endpoint: try LookupEndpoint(parsing: text))
-            configuration.extraHeaders = headers
-            if let timeout, let timeout { configuration.timeout = timeout }
-            return configuration
-        } catch {
-            self.error(url.mark, "lookup.url", error.message)
-            return nil
-        }
     }
 
     // MARK: Admin

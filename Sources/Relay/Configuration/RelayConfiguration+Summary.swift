@@ -1,5 +1,6 @@
 import AuthHTTP
 import NIOCore
+import Resolver
 import Routing
 import SMTPCore
 
@@ -14,9 +15,15 @@ extension RelayConfiguration {
         }
         if let postmaster = self.postmaster { lines.append("route: <Postmaster> -> \(postmaster.name)") }
         if let lookup = self.lookup {
-            lines.append("otherwise: ask \(lookup.endpoint)\(Self.text(self.lookupPolicy))")
+            lines.append("otherwise: ask \(Self.text(lookup))\(Self.text(self.lookupPolicy))")
         } else {
             lines.append("otherwise: 550 5.7.1")
+        }
+        if let resolver = self.resolver {
+            let servers = resolver.servers.map(\.hostAndPort).joined(separator: ", ")
+            let isDefault = resolver.timeout == ResolverConfiguration(servers: []).timeout
+            let timeout = isDefault ? "" : ", timeout \(ConfigurationDecoder.text(resolver.timeout))"
+            lines.append("resolver: \(servers)\(timeout)")
         }
         if self.leadsToSeveralDestinations {
             lines.append("transactions: one destination each, which RCPTDOMAINMAX=1 tells senders")
@@ -35,6 +42,15 @@ extension RelayConfiguration {
         case .group(let group): group.name.contains("[") ? Self.text(group) : group.name
         case .reject(let reply): reply.description
         }
+    }
+
+    /// The servers, and the settings that are not the default. Headers may be secrets, and are left out.
+    private static func text(_ lookup: LookupConfiguration) -> String {
+        var text = lookup.endpoints.map(\.description).joined(separator: ", then ")
+        if lookup.sendsMoreHeaders { text += "; more-headers on" }
+        if let path = lookup.trustedCertificates { text += "; ca \(path)" }
+        if let allow = lookup.allow { text += "; allow \(allow.map(\.description).joined(separator: " "))" }
+        return text
     }
 
     private static func text(_ group: BackendGroup) -> String {

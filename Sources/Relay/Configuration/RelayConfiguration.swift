@@ -1,5 +1,6 @@
 package import AuthHTTP
 package import NIOCore
+package import Resolver
 package import Routing
 
 /// relay.yaml, decoded and checked: everything that the relay is told.
@@ -18,6 +19,9 @@ package struct RelayConfiguration: Equatable, Sendable {
     package var lookup: LookupConfiguration?
     /// What holds for the messages that go to servers that lookups name.
     package var lookupPolicy: DeliveryPolicy
+    /// Who says what clients are called, and where the servers are that lookups name; nil: nobody is asked about clients,
+    /// and the system about servers.
+    package var resolver: ResolverConfiguration?
     /// Bounds on what a client may do.
     package var limits: Limits
     /// How long each thing may take.
@@ -34,6 +38,7 @@ package struct RelayConfiguration: Equatable, Sendable {
         postmaster: BackendGroup? = nil,
         lookup: LookupConfiguration? = nil,
         lookupPolicy: DeliveryPolicy = DeliveryPolicy(),
+        resolver: ResolverConfiguration? = nil,
         limits: Limits = Limits(),
         timeouts: Timeouts = Timeouts(),
         admin: Admin? = nil
@@ -45,6 +50,7 @@ package struct RelayConfiguration: Equatable, Sendable {
         self.postmaster = postmaster
         self.lookup = lookup
         self.lookupPolicy = lookupPolicy
+        self.resolver = resolver
         self.limits = limits
         self.timeouts = timeouts
         self.admin = admin

@@ -1,6 +1,7 @@
 import AuthHTTP
 package import Logging
 package import NIOCore
+import Resolver
 import SMTPNIO
 
 /// What the sessions of one event loop share; confined to it.
@@ -9,6 +10,7 @@ package final class LoopContext {
     let sweep: SessionSweep
     let state: RelayState
     let logger: Logger
+    private var resolver: NameResolver?
     private var lookups: (client: LookupClient, configuration: LookupConfiguration)?
 
     /// Makes the context of an event loop.
@@ -27,14 +29,41 @@ package final class LoopContext {
             let bound = NIOLoopBound(retired, eventLoop: self.eventLoop)
             self.eventLoop.scheduleTask(in: .minutes(10)) { bound.value.shutDown() }
         }
-        let client = LookupClient(eventLoop: self.eventLoop, configuration: configuration)
+        let client = LookupClient(
+            eventLoop: self.eventLoop, configuration: configuration, environment: self.lookupEnvironment)
         self.lookups = (client, configuration)
         return client
+    }
+
+    /// Whatever a lookup answers, mail must not come back here. Names are the resolver's, where there is one.
+    private var lookupEnvironment: LookupEnvironment {
+        var environment = LookupEnvironment.system(on: self.eventLoop)
+        let system = environment.resolve
+        let state = self.state
+        environment.objection = { state.isOurs($0) ? "which is this relay" : nil }
+        environment.resolve = { [weak self] name, port, completion in
+            guard let self, let resolver = self.state.snapshot.configuration.resolver else {
+                return system(name, port, completion)
+            }
+            _ = self.nameResolver(resolver).addresses(of: name, port: port, completion: completion)
+        }
+        return environment
+    }
+
+    /// The resolver of this loop; a reload that changes whom to ask makes a new one.
+    func nameResolver(_ configuration: ResolverConfiguration) -> NameResolver {
+        if let resolver = self.resolver, resolver.configuration == configuration { return resolver }
+        // Who still asks the old one keeps it.
+        let resolver = NameResolver(eventLoop: self.eventLoop, configuration: configuration)
+        self.resolver = resolver
+        return resolver
     }
 
     /// Ends what this loop still does: every session is over.
     package func shutDown() {
         self.lookups?.client.shutDown()
         self.lookups = nil
+        self.resolver?.shutDown()
+        self.resolver = nil
     }
 }

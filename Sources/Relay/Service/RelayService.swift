@@ -54,6 +54,7 @@ package struct RelayService: Service {
     package func run() async throws {
         let loops = try await LoopContexts(self.group, state: self.state, logger: self.logger)
         let listeners = try await self.bind { self.bootstrap(loops, listener: $0) }
+        self.state.listening(at: listeners.compactMap(\.channel.localAddress))
         for listener in listeners {
             let address = listener.channel.localAddress?.hostAndPort ?? "?"
             self.logger.notice("ready listener=\(address) source=\(listener.source)")
@@ -125,7 +126,23 @@ private struct LoopContexts: Sendable {
             preconditionFailure("a channel on a loop of another group")
         }
         let client = try channel.remoteAddress.orUnknown()
-        let session = RelaySession(context: context, client: ClientFacts(address: client, local: channel.localAddress))
+        let facts = ClientFacts(address: client, local: channel.localAddress)
+        guard let resolver = terms.snapshot.configuration.resolver else {
+            return try Self.begin(context, facts, channel, terms)
+        }
+        let hostName = HostNameHandler(
+            resolver: context.nameResolver(resolver), sweep: context.sweep, client: facts
+        ) { facts, channel in
+            try Self.begin(context, facts, channel, terms)
+        }
+        try channel.pipeline.syncOperations.addHandler(hostName)
+    }
+
+    /// Gives a client that all is known of its session, which greets it.
+    private static func begin(
+        _ context: LoopContext, _ client: ClientFacts, _ channel: any Channel, _ terms: SessionTerms
+    ) throws {
+        let session = RelaySession(context: context, client: client)
         let handler = SMTPServerHandler(
             configuration: terms.session, extendedReply: terms.extendedReply, timeouts: terms.snapshot.serverTimeouts,
             form: .stuffed, sweep: context.sweep, delegate: session)

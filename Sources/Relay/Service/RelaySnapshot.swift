@@ -9,6 +9,8 @@ package final class RelaySnapshot: Sendable {
     package let configuration: RelayConfiguration
     /// The name in the greeting and in EHLO, to clients and to backends.
     package let serverName: String
+    /// The same name, marked, for EHLO to backends.
+    let hop: HopName
     let routes: RouteTable
     /// Every backend of every group, each once.
     let backends: Set<BackendAddress>
@@ -20,6 +22,8 @@ package final class RelaySnapshot: Sendable {
     package init(_ configuration: RelayConfiguration, hostName: String) {
         self.configuration = configuration
         self.serverName = configuration.serverName ?? hostName
+        var generator = SystemRandomNumberGenerator()
+        self.hop = HopName(self.serverName, using: &generator)
         self.routes = configuration.routeTable
         self.backends = Set(configuration.allBackends)
         var timeouts = SMTPServerTimeouts()

@@ -1,3 +1,4 @@
+import NIOCore
 package import Routing
 package import SMTPCore
 import Synchronization
@@ -13,6 +14,7 @@ package final class RelayState: Sendable {
     }
 
     private let current: Mutex<Current>
+    private let ownAddresses = Mutex(OwnAddresses())
     /// The clients that are connected.
     let connections = Atomic<Int>(0)
     /// Names the transactions of all sessions.
@@ -25,6 +27,16 @@ package final class RelayState: Sendable {
 
     /// What holds now; a transaction keeps the one that it began with.
     package var snapshot: RelaySnapshot { self.current.withLock { $0.snapshot } }
+
+    /// The relay listens there, from now on.
+    func listening(at addresses: [SocketAddress]) {
+        self.ownAddresses.withLock { $0 = OwnAddresses(addresses) }
+    }
+
+    /// Whether to connect there is to connect to this relay.
+    func isOurs(_ server: SocketAddress) -> Bool {
+        self.ownAddresses.withLock { $0 }.contains(server)
+    }
 
     /// Replaces what holds: for the transactions that begin from now on. What is known of backends that are still there
     /// stays known.

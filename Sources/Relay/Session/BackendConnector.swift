@@ -108,7 +108,7 @@ struct BackendConnector {
 
     private func makeHandler(_ policy: DeliveryPolicy, _ delegate: any SMTPClientDelegate) -> SMTPClientHandler {
         SMTPClientHandler(
-            name: self.snapshot.serverName, policy: .init(eightBit: policy.refusesEightBit ? .refuse : .pass),
+            name: self.snapshot.hop.name, policy: .init(eightBit: policy.refusesEightBit ? .refuse : .pass),
             timeouts: self.snapshot.clientTimeouts, sweep: self.context.sweep, delegate: delegate)
     }
 

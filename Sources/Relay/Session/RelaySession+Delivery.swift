@@ -1,3 +1,4 @@
+import AuthHTTP
 import FoundationEssentials
 import NIOCore
 import Routing
@@ -25,7 +26,7 @@ extension RelaySession {
         var transmission = ReceivedField.Transmission(usesSMTPUTF8: self.transaction.mail.usesSMTPUTF8)
         if case .ehlo = greeting { transmission.isExtended = true }
         return ReceivedField(
-            helo: greeting?.name ?? "", clientName: nil, clientAddress: self.client.ip,
+            helo: greeting?.name ?? "", clientName: self.client.host.name, clientAddress: self.client.ip,
             serverName: self.snapshot.serverName, transmission: transmission, id: self.log.id, recipient: recipient,
             unixTime: Int64(Date().timeIntervalSince1970))
     }

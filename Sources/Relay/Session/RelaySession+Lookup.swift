@@ -12,6 +12,11 @@ extension RelaySession {
     func decide(_ recipient: RecipientCommand) {
         self.decisionID += 1
         let id = self.decisionID
+        // Each round of a loop takes a connection, until there is none for anybody.
+        if self.snapshot.hop.isOurs(self.server?.clientGreeting?.name ?? "") {
+            self.context.logger.error("loop client=\(self.client.name): it is this relay, by its EHLO")
+            return self.decided(.refuse(.routingLoop, closing: true))
+        }
         switch self.snapshot.routes.decide(recipient.forwardPath) {
         case .group(let group):
             return self.forward(to: .group(group))
@@ -23,15 +28,25 @@ extension RelaySession {
         guard let lookup = self.snapshot.configuration.lookup else {
             return self.decided(.refuse(.relayingDenied, closing: false))
         }
-        let envelope = LookupRequest.Envelope(
-            helo: self.server?.clientGreeting?.name ?? "",
-            mailCommand: self.mailLine.commandText,
-            recipientCommand: self.recipientLine.commandText)
-        let request = LookupRequest(
-            method: .none(envelope), clientIP: self.client.ip, loginAttempt: 1 + self.refusedLookups)
+        let request = self.lookupRequest(recipient)
         self.context.lookupClient(lookup).ask(request, deadline: self.deadline) { result in
             self.lookupCompleted(result, id)
         }
+    }
+
+    /// The question about a recipient, with all that is known of the client.
+    private func lookupRequest(_ recipient: RecipientCommand) -> LookupRequest {
+        let envelope = LookupRequest.Envelope(
+            helo: self.server?.clientGreeting?.name ?? "",
+            mailCommand: self.mailLine.commandText,
+            recipientCommand: self.recipientLine.commandText,
+            fromAddress: self.transaction.mail.reversePath.addressText,
+            toAddress: recipient.forwardPath.addressText)
+        var request = LookupRequest(
+            method: .none(envelope), clientIP: self.client.ip, loginAttempt: 1 + self.refusedLookups,
+            clientHost: self.client.host)
+        request.clientPort = self.client.address.port
+        return request
     }
 
     /// A size that the client declared is refused where the destination's own limit is known (RFC 1870 section 6.1).
@@ -46,12 +61,6 @@ extension RelaySession {
     private func lookupCompleted(_ result: Result<LookupVerdict, LookupError>, _ id: UInt64) {
         guard id == self.decisionID, !self.isClosed else { return }
         switch result {
-        case .success(.allowed(let allowed)) where self.isOurs(allowed.server):
-            // Each round of a loop takes a connection, until there is none for anybody.
-            self.context.logger.error(
-                "lookup-loop client=\(self.client.name): the lookup names \(allowed.server.hostAndPort), which is this relay"
-            )
-            self.decided(.refuse(.lookupFailed, closing: false))
         case .success(.allowed(let allowed)):
             self.forward(to: .server(allowed.server, group: allowed.group))
         case .success(.denied(let denial)):
@@ -63,15 +72,11 @@ extension RelaySession {
         }
     }
 
-    /// Whether a server is the very address that the client came to; another one of ours is found out in the next round.
-    private func isOurs(_ server: SocketAddress) -> Bool {
-        guard let local = self.client.local, let port = local.port, server.port == port else { return false }
-        return local.hostAndPort == server.hostAndPort
-    }
-
     /// A denial without Auth-Wait closes the session; with it, the reply waits, and the session goes on.
     private func refuse(_ denial: LookupAnswer.Denial, _ id: UInt64) {
-        let reply = SMTPReply(denial.replyCode, denial.enhancedCode, denial.text)
+        // Deviates: nginx says a code alone where the answer has it alone; EHLO has announced enhanced codes (RFC 2034).
+        let codeClass = UInt8(denial.replyCode / 100)
+        let reply = SMTPReply(denial.replyCode, denial.enhancedCode ?? .init(codeClass, 0, 0), denial.text)
         // 421 says that the channel closes, and then it does (RFC 5321 section 3.8).
         guard let seconds = denial.wait, denial.replyCode != 421 else {
             return self.decided(.refuse(reply, closing: true))
@@ -90,5 +95,25 @@ extension ByteBuffer {
         var text = String(buffer: self)
         while text.utf8.last == UInt8(ascii: " ") || text.utf8.last == UInt8(ascii: "\t") { text.removeLast() }
         return text
+    }
+}
+
+extension ReversePath {
+    /// The address without its brackets; nothing for the null path.
+    fileprivate var addressText: String {
+        switch self {
+        case .null: ""
+        case .mailbox(let mailbox): mailbox.description
+        }
+    }
+}
+
+extension ForwardPath {
+    /// The address without its brackets.
+    fileprivate var addressText: String {
+        switch self {
+        case .postmaster: "Postmaster"
+        case .mailbox(let mailbox): mailbox.description
+        }
     }
 }

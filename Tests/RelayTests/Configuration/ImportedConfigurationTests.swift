@@ -32,7 +32,7 @@ import Testing
         listener.requiresHello = false
         listener.isPipeliningStrict = false
         #expect(configuration.listeners == [listener])
-        #expect(configuration.lookup?.endpoint == (try LookupEndpoint(parsing: "http://127.0.0.1/mail/auth")))
+        #expect(configuration.lookup?.endpoints.first == (try LookupEndpoint(parsing: "http://127.0.0.1/mail/auth")))
         #expect(configuration.lookup?.timeout == .seconds(60))
         #expect(configuration.lookupPolicy.masksReplies == false)
         #expect(configuration.timeouts.command == .seconds(5))

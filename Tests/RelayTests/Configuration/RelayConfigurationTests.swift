@@ -77,7 +77,7 @@ import Testing
         #expect(configuration.routes[1].group == (try self.group("routes[1]", ["[::1]:2525"])))
         #expect(configuration.postmaster == app)
         let lookup = try #require(configuration.lookup)
-        #expect(lookup.endpoint.description == "http://[::1]:8080/mail/auth?x=1")
+        #expect(lookup.endpoints[0].description == "http://[::1]:8080/mail/auth?x=1")
         #expect(lookup.timeout == .milliseconds(1500))
         #expect(lookup.extraHeaders.map { "\($0.name): \($0.value)" } == ["X-Auth-Key: secret", "X-Other: a b"])
         #expect(configuration.limits.messageSize == 10_000_000)
@@ -157,7 +157,6 @@ import Testing
         Mistake(
             "    backends: [127.0.0.1:2525]", by: "    {backends: [127.0.0.1:2525], tls: implicit}",
             "5:39: groups.app.tls: \"implicit\" is not in this version"),
-        Mistake("lookup: {url: \"https://x/\"}", "9:15: lookup.url: https is not in this version"),
         Mistake(
             "[flxw.de]", by: "[\"/^a@/\"]",
             "7:18: routes[0].recipients[0]: \"/^a@/\": regular expressions are not in this version"),
@@ -261,7 +260,7 @@ import Testing
         ),
         // Lookup.
         Mistake("lookup: {timeout: 5s}", "9:9: lookup: it has no url"),
-        Mistake("lookup: {url: x}", "9:15: lookup.url: \"x\" is not a URL that begins with http://"),
+        Mistake("lookup: {url: x}", "9:15: lookup.url: \"x\" is not a URL that begins with http:// or https://"),
         Mistake(
             "lookup: {url: \"http://x:0/\"}", "9:15: lookup.url: the port \"0\" is not a number from 1 to 65535"),
         Mistake(

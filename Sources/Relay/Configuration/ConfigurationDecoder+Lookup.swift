@@ -1,0 +1,148 @@
+import AuthHTTP
+import NIOCore
+import Resolver
+import Routing
+
+extension ConfigurationDecoder {
+    mutating func lookup(_ node: YAMLNode, into draft: inout ConfigurationDraft) -> LookupConfiguration? {
+        let keys = Keys("url", "urls", "timeout", "headers", "more-headers", "ca", "allow", "message")
+        guard let fields = self.fields(node, "lookup", keys) else { return nil }
+        draft.lookupPolicy = self.message(fields["message"], "lookup.message", over: draft.policy, into: &draft)
+        let headers = self.lookupHeaders(fields["headers"])
+        let timeout = fields["timeout"].map { self.duration($0, "lookup.timeout", .milliseconds(100)...(.minutes(2))) }
+        let more = fields["more-headers"].flatMap { self.word($0, "lookup.more-headers", ["on", "off"]) }
+        let trusted = fields["ca"].flatMap { self.trustedCertificates($0) }
+        let allow = fields["allow"].map { self.allowances($0) }
+        let endpoints = self.endpoints(fields)
+        guard !endpoints.isEmpty else { return nil }
+        if let ca = fields["ca"], !endpoints.contains(where: \.isSecure) {
+            self.warning(ca.mark, "lookup.ca", "no URL is https: nothing is verified with it")
+        }
+        var configuration = LookupConfiguration(endpoints: endpoints)
+        configuration.extraHeaders = headers
+        if let timeout, let timeout { configuration.timeout = timeout }
+        configuration.sendsMoreHeaders = more == "on"
+        configuration.trustedCertificates = trusted
+        configuration.allow = allow
+        return configuration
+    }
+
+    private mutating func endpoints(_ fields: Fields) -> [LookupEndpoint] {
+        switch (fields["url"], fields["urls"]) {
+        case (nil, nil):
+            self.error(fields.mark, "lookup", "it has no url")
+            return []
+        case (_?, let urls?):
+            self.error(urls.mark, "lookup", "it has a url and urls: write all of them under urls")
+            return []
+        case (let url?, nil):
+            return self.endpoint(url, "lookup.url").map { [$0] } ?? []
+        case (nil, let urls?):
+            guard let elements = self.elements(urls, "lookup.urls") else { return [] }
+            if elements.isEmpty { self.error(urls.mark, "lookup.urls", "there has to be one at least") }
+            var endpoints: [LookupEndpoint] = []
+            for (index, element) in elements.enumerated() {
+                guard let endpoint = self.endpoint(element, "lookup.urls[\(index)]") else { continue }
+                if endpoints.contains(endpoint) {
+                    self.error(element.mark, "lookup.urls[\(index)]", "\(endpoint) is here a second time")
+                }
+                endpoints.append(endpoint)
+            }
+            return endpoints
+        }
+    }
+
+    private mutating func endpoint(_ node: YAMLNode, _ path: String) -> LookupEndpoint? {
+        guard let text = self.text(node, path, "a URL that begins with http:// or https://") else { return nil }
+        do {
+            return try LookupEndpoint(parsing: text)
+        } catch {
+            self.error(node.mark, path, error.message)
+            return nil
+        }
+    }
+
+    private mutating func lookupHeaders(_ node: YAMLNode?) -> [ExtraHeader] {
+        var headers: [ExtraHeader] = []
+        for entry in node.flatMap({ self.entries($0, "lookup.headers") }) ?? [] {
+            let path = "lookup.headers.\(entry.key)"
+            guard let value = self.text(entry.value, path) else { continue }
+            do {
+                headers.append(try ExtraHeader(name: entry.key, value: value))
+            } catch {
+                self.error(entry.mark, "lookup.headers", error.message)
+            }
+        }
+        return headers
+    }
+
+    private mutating func trustedCertificates(_ node: YAMLNode) -> String? {
+        guard let path = self.text(node, "lookup.ca", "a path") else { return nil }
+        guard path.hasPrefix("/") else {
+            self.error(node.mark, "lookup.ca", "\"\(path)\" is not an absolute path")
+            return nil
+        }
+        if let problem = LookupConfiguration.problem(trustedCertificates: path) {
+            self.error(node.mark, "lookup.ca", problem)
+            return nil
+        }
+        return path
+    }
+
+    private mutating func allowances(_ node: YAMLNode) -> [LookupAllowance] {
+        guard let elements = self.elements(node, "lookup.allow") else { return [] }
+        if elements.isEmpty {
+            self.error(node.mark, "lookup.allow", "there has to be one at least: no answer could name a server")
+        }
+        var allowances: [LookupAllowance] = []
+        for (index, element) in elements.enumerated() {
+            let path = "lookup.allow[\(index)]"
+            guard let text = self.text(element, path, "an address, a network or a Unix socket") else { continue }
+            do {
+                allowances.append(try LookupAllowance(parsing: text))
+            } catch {
+                self.error(element.mark, path, error.message)
+            }
+        }
+        return allowances
+    }
+
+    // MARK: Resolver
+
+    mutating func resolver(_ node: YAMLNode) -> ResolverConfiguration? {
+        guard let fields = self.fields(node, "resolver", Keys("servers", "timeout")) else { return nil }
+        let timeout = fields["timeout"].flatMap {
+            self.duration($0, "resolver.timeout", .milliseconds(100)...(.minutes(2)))
+        }
+        guard let list = fields["servers"] else {
+            self.error(fields.mark, "resolver", "it has no servers")
+            return nil
+        }
+        guard let elements = self.elements(list, "resolver.servers") else { return nil }
+        if elements.isEmpty { self.error(list.mark, "resolver.servers", "there has to be one at least") }
+        var servers: [SocketAddress] = []
+        for (index, element) in elements.enumerated() {
+            let path = "resolver.servers[\(index)]"
+            guard let text = self.text(element, path, "the address of a DNS server") else { continue }
+            guard let server = Self.serverAddress(text) else {
+                self.error(
+                    element.mark, path,
+                    "\"\(text)\" is not an IP address, with a port or without: 192.0.2.53, 127.0.0.1:5353 or [::1]:53")
+                continue
+            }
+            servers.append(server)
+        }
+        guard !servers.isEmpty else { return nil }
+        var configuration = ResolverConfiguration(servers: servers)
+        if let timeout { configuration.timeout = timeout }
+        return configuration
+    }
+
+    /// An address without a port, or as ``BackendAddress`` has it.
+    private static func serverAddress(_ text: String) -> SocketAddress? {
+        let port = ResolverConfiguration.defaultPort
+        if let address = IPAddress(text) { return try? SocketAddress(ipAddress: address.description, port: port) }
+        guard case .ip(let address, let port)? = try? BackendAddress(parsing: text) else { return nil }
+        return try? SocketAddress(ipAddress: address.description, port: Int(port))
+    }
+}
