@@ -102,7 +102,7 @@ let package = Package(
             name: "Relay",
             dependencies: [
                 "Routing", "SMTPCore", "SMTPNIO", "AuthHTTP", "PosternClient", "PosternNIO", "AdminProtocol", "CYaml",
-                logging,
+                "CCrypt", logging,
                 tls,
                 relayOnly("ServiceLifecycle", "swift-service-lifecycle"),
                 relayOnly("Crypto", "swift-crypto"),

@@ -51,6 +51,7 @@ extension ConfigurationDecoder {
         guard let fields = self.fields(root, "", keys) else { return nil }
         var draft = ConfigurationDraft()
         if let node = fields["server"] { draft.serverName = self.server(node) }
+        self.hasLookup = fields["lookup"] != nil
         draft.hasListeners = fields["listeners"] != nil
         if let node = fields["listeners"] { draft.listeners = self.listeners(node) }
         // First, since groups, routes and the lookup begin with what it says.
@@ -63,7 +64,10 @@ extension ConfigurationDecoder {
             draft.postmaster = .init(value: name, mark: node.mark, path: "postmaster")
         }
         draft.hasLookup = fields["lookup"] != nil
-        if let node = fields["lookup"] { draft.lookup = self.lookup(node, into: &draft) }
+        if let node = fields["lookup"] {
+            draft.lookup = self.lookup(node, "lookup", keys: Keys("url", "timeout", "headers", "message"))
+            draft.lookupPolicy = self.lookupPolicy(node, into: &draft)
+        }
         if let node = fields["limits"] { self.limits(node, into: &draft.limits) }
         if let node = fields["timeouts"] { self.timeouts(node, into: &draft.timeouts) }
         if let node = fields["admin"] { draft.admin = self.admin(node) }
@@ -83,32 +87,40 @@ extension ConfigurationDecoder {
 
     // MARK: Lookup
 
-    private mutating func lookup(_ node: YAMLNode, into draft: inout ConfigurationDraft) -> LookupConfiguration? {
-        guard let fields = self.fields(node, "lookup", Keys("url", "timeout", "headers", "message")) else { return nil }
-        draft.lookupPolicy = self.message(fields["message"], "lookup.message", over: draft.policy, into: &draft)
+    private mutating func lookupPolicy(_ node: YAMLNode, into draft: inout ConfigurationDraft) -> DeliveryPolicy {
+        guard case .mapping(let entries) = node.content,
+            let entry = entries.first(where: { $0.key == "message" }), !entry.value.isNull
+        else { return draft.policy }
+        return self.message(entry.value, "lookup.message", over: draft.policy, into: &draft)
+    }
+
+    /// Whom to ask: the lookup of all listeners, or of one.
+    mutating func lookup(_ node: YAMLNode, _ path: String, keys: Keys) -> LookupConfiguration? {
+        guard let fields = self.fields(node, path, keys) else { return nil }
+        let headersPath = path + ".headers"
         var headers: [ExtraHeader] = []
-        for entry in fields["headers"].flatMap({ self.entries($0, "lookup.headers") }) ?? [] {
-            let path = "lookup.headers.\(entry.key)"
+        for entry in fields["headers"].flatMap({ self.entries($0, headersPath) }) ?? [] {
+            let path = "\(headersPath).\(entry.key)"
             guard let value = self.text(entry.value, path) else { continue }
             do {
                 headers.append(try ExtraHeader(name: entry.key, value: value))
             } catch {
-                self.error(entry.mark, "lookup.headers", error.message)
+                self.error(entry.mark, headersPath, error.message)
             }
         }
-        let timeout = fields["timeout"].map { self.duration($0, "lookup.timeout", .milliseconds(100)...(.minutes(2))) }
+        let timeout = fields["timeout"].map { self.duration($0, path + ".timeout", .milliseconds(100)...(.minutes(2))) }
         guard let url = fields["url"] else {
-            self.error(fields.mark, "lookup", "it has no url")
+            self.error(fields.mark, path, "it has no url")
             return nil
         }
-        guard let text = self.text(url, "lookup.url", "a URL that begins with http://") else { return nil }
+        guard let text = self.text(url, path + ".url", "a URL that begins with http://") else { return nil }
         do {
             var configuration = LookupConfiguration(endpoint: try LookupEndpoint(parsing: text))
             configuration.extraHeaders = headers
             if let timeout, let timeout { configuration.timeout = timeout }
             return configuration
         } catch {
-            self.error(url.mark, "lookup.url", error.message)
+            self.error(url.mark, path + ".url", error.message)
             return nil
         }
     }

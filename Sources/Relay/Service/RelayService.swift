@@ -68,6 +68,7 @@ package struct RelayService: Service {
             self.logger.warning("cut-off connections=\(self.connections)")
         }
         await loops.shutDown()
+        await self.state.passwordChecker.shutDown()
         self.logger.notice("stopped")
     }
 
@@ -125,7 +126,8 @@ private struct LoopContexts: Sendable {
             preconditionFailure("a channel on a loop of another group")
         }
         let client = try channel.remoteAddress.orUnknown()
-        let session = RelaySession(context: context, client: ClientFacts(address: client, local: channel.localAddress))
+        let facts = ClientFacts(address: client, local: channel.localAddress)
+        let session = RelaySession(context: context, client: facts, listener: terms.listener)
         let handler = SMTPServerHandler(
             configuration: terms.session, extendedReply: terms.extendedReply, timeouts: terms.snapshot.serverTimeouts,
             form: .stuffed, sweep: context.sweep, delegate: session)

@@ -5,13 +5,15 @@ import Routing
 import SMTPCore
 import SMTPNIO
 
-// Where a recipient goes: by the route table, or by lookup.
+// Where a recipient goes: where the client's AUTH says, by the route table, or by lookup.
 
 extension RelaySession {
-    /// By the route table; where it has no match, by lookup; where there is none, the recipient is refused.
+    /// Where a lookup authenticated the client, to the server that it named. Else by the route table; where it has no match,
+    /// by lookup; where there is none, the recipient is refused.
     func decide(_ recipient: RecipientCommand) {
         self.decisionID += 1
         let id = self.decisionID
+        if let destination = self.authentication.destination { return self.forward(to: destination) }
         switch self.snapshot.routes.decide(recipient.forwardPath) {
         case .group(let group):
             return self.forward(to: .group(group))
@@ -20,18 +22,28 @@ extension RelaySession {
         case .noMatch:
             break
         }
-        guard let lookup = self.snapshot.configuration.lookup else {
+        guard let lookup = self.lookup(in: self.snapshot) else {
             return self.decided(.refuse(.relayingDenied, closing: false))
         }
         let envelope = LookupRequest.Envelope(
             helo: self.server?.clientGreeting?.name ?? "",
             mailCommand: self.mailLine.commandText,
             recipientCommand: self.recipientLine.commandText)
-        let request = LookupRequest(
-            method: .none(envelope), clientIP: self.client.ip, loginAttempt: 1 + self.refusedLookups)
-        self.context.lookupClient(lookup).ask(request, deadline: self.deadline) { result in
+        self.context.lookupClient(lookup).ask(self.lookupRequest(.none(envelope)), deadline: self.deadline) { result in
             self.lookupCompleted(result, id)
         }
+    }
+
+    /// Whom to ask about clients and recipients here; nil where nobody is.
+    func lookup(in snapshot: RelaySnapshot) -> LookupConfiguration? {
+        let listeners = snapshot.configuration.listeners
+        let own = listeners.indices.contains(self.listener) ? listeners[self.listener].lookup : nil
+        return own ?? snapshot.configuration.lookup
+    }
+
+    /// A question with all that is known of the client.
+    func lookupRequest(_ method: LookupRequest.Method) -> LookupRequest {
+        LookupRequest(method: method, clientIP: self.client.ip, loginAttempt: 1 + self.refusedLookups)
     }
 
     /// A size that the client declared is refused where the destination's own limit is known (RFC 1870 section 6.1).
@@ -47,10 +59,7 @@ extension RelaySession {
         guard id == self.decisionID, !self.isClosed else { return }
         switch result {
         case .success(.allowed(let allowed)) where self.isOurs(allowed.server):
-            // Each round of a loop takes a connection, until there is none for anybody.
-            self.context.logger.error(
-                "lookup-loop client=\(self.client.name): the lookup names \(allowed.server.hostAndPort), which is this relay"
-            )
+            self.reportLoop(allowed.server)
             self.decided(.refuse(.lookupFailed, closing: false))
         case .success(.allowed(let allowed)):
             self.forward(to: .server(allowed.server, group: allowed.group))
@@ -64,9 +73,15 @@ extension RelaySession {
     }
 
     /// Whether a server is the very address that the client came to; another one of ours is found out in the next round.
-    private func isOurs(_ server: SocketAddress) -> Bool {
+    func isOurs(_ server: SocketAddress) -> Bool {
         guard let local = self.client.local, let port = local.port, server.port == port else { return false }
         return local.hostAndPort == server.hostAndPort
+    }
+
+    /// Each round of a loop takes a connection, until there is none for anybody.
+    func reportLoop(_ server: SocketAddress) {
+        self.context.logger.error(
+            "lookup-loop client=\(self.client.name): the lookup names \(server.hostAndPort), which is this relay")
     }
 
     /// A denial without Auth-Wait closes the session; with it, the reply waits, and the session goes on.
