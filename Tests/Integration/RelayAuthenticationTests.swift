@@ -129,6 +129,27 @@ struct RelayAuthenticationTests {
         try dialogue.quit()
     }
 
+    @Test("Whom a client names as the author with AUTH= goes on only where the client is somebody itself")
+    func author() throws {
+        let trial = try AuthenticationTrial("auth: [plain, none]")
+        var script = ScriptedBackend.Script()
+        script.ehlo = .say("250-backend.example.org\r\n250 AUTH PLAIN")
+        trial.backend.follow(script)
+        let dialogue = try trial.greeted()
+        try dialogue.say("MAIL FROM:<a@example.org> AUTH=boss@example.org", gets: "250")
+        try dialogue.say("RCPT TO:<user@flxw.de>", gets: "250")
+        try dialogue.say("RSET", gets: "250")
+        try dialogue.say("AUTH PLAIN \(Self.good)", gets: "235 2.0.0 OK")
+        try dialogue.say("MAIL FROM:<b@example.org> AUTH=user@example.org", gets: "250")
+        try dialogue.say("RCPT TO:<user@flxw.de>", gets: "250")
+        try dialogue.quit()
+        let commands = trial.backend.wait { $0.commands.count { $0.hasPrefix("MAIL") } == 2 }.commands
+        #expect(
+            commands.filter { $0.hasPrefix("MAIL") } == [
+                "MAIL FROM:<a@example.org> AUTH=<>", "MAIL FROM:<b@example.org> AUTH=user@example.org",
+            ])
+    }
+
     struct Answer: Sendable, CustomTestStringConvertible {
         let testDescription: String
         let answer: ScriptedLookup.Answer

@@ -28,8 +28,7 @@ final class PasswordChecker: Sendable {
     private let state = Mutex(State())
     private let files = UserFiles()
 
-    /// Checks credentials against a users file, wipes them, and calls `completion` on the event loop, never before this
-    /// returns.
+    /// Checks credentials against a users file, and calls `completion` on the event loop, never before this returns.
     func check(
         _ credentials: SASLCredentials, file: String, logger: Logger, on eventLoop: any EventLoop,
         completion: @escaping (Verdict) -> Void

@@ -47,6 +47,15 @@ extension RelaySession {
         self.client.login = nil
     }
 
+    /// MAIL as it goes on: who a client that is nobody says the author is, is not to be passed on as if we knew (RFC 4954
+    /// section 5).
+    func attributed(_ mail: MailCommand) -> MailCommand {
+        guard mail.authorization != nil, self.client.login == nil else { return mail }
+        var mail = mail
+        mail.authorization = "<>"
+        return mail
+    }
+
     private func perform(_ step: SASLExchange.Step) {
         switch step {
         case .challenge(let challenge):

@@ -90,7 +90,7 @@ extension RelaySession {
         self.firstAccepted = nil
         self.mapping = nil
         self.log.began(mail, id: self.context.state.transactionIDs.next(unixTime: now))
-        self.transaction.began(mail)
+        self.transaction.began(self.attributed(mail))
     }
 
     func resolveRecipient(_ recipient: RecipientCommand, line: ByteBuffer) {
