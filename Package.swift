@@ -103,7 +103,7 @@ let package = Package(
             name: "Relay",
             dependencies: [
                 "Routing", "SMTPCore", "SMTPNIO", "AuthHTTP", "Resolver", "PosternClient", "PosternNIO",
-                "AdminProtocol", "CYaml", logging, tls,
+                "AdminProtocol", "CYaml", "CCrypt", logging, tls,
                 relayOnly("ServiceLifecycle", "swift-service-lifecycle"),
                 relayOnly("Crypto", "swift-crypto"),
             ] + nio,

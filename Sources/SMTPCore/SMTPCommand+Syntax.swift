@@ -20,7 +20,7 @@ extension SMTPCommand {
             self = .auth(
                 AuthCommand(
                     mechanism: string(line.extracting(mechanism.offsets)).uppercased(),
-                    initialResponse: initialResponse.map { string(line.extracting($0.offsets)) }))
+                    initialResponse: initialResponse.map { Secret(copying: line.extracting($0.offsets)) }))
         case .unimplemented: self = .unimplemented
         }
     }

@@ -31,14 +31,14 @@ public enum SMTPCommand: Equatable, Sendable {
 }
 
 /// AUTH: a SASL exchange begins (RFC 4954 section 4).
-public struct AuthCommand: Hashable, Sendable {
+public struct AuthCommand: Equatable, Sendable {
     /// The mechanism's name, in upper case.
     public var mechanism: String
     /// The initial response in base64, as the client wrote it; `=` stands for an empty one. Nil where there is none.
-    public var initialResponse: String?
+    public var initialResponse: Secret?
 
     /// Makes an AUTH command.
-    public init(mechanism: String, initialResponse: String? = nil) {
+    public init(mechanism: String, initialResponse: Secret? = nil) {
         self.mechanism = mechanism
         self.initialResponse = initialResponse
     }

@@ -30,15 +30,33 @@ extension ServerSession {
 
     mutating func authenticate(_ command: AuthCommand) -> Action {
         guard !self.configuration.authMechanisms.isEmpty else { return self.countError(.notImplemented) }
-        guard case .identified = self.state, !self.isAuthenticated, case .ehlo = self.greeting else {
-            return .reply(.badSequence)
-        }
+        guard self.mayAuthenticate, !self.isAuthenticated else { return .reply(.badSequence) }
         guard self.configuration.authMechanisms.contains(command.mechanism) else {
             return self.countError(.mechanismNotSupported)
+        }
+        guard self.configuration.mechanisms(isSecure: self.isSecure).contains(command.mechanism) else {
+            return self.countError(.encryptionRequired)
         }
         self.state = .authenticating
         return .authenticate(command)
     }
+
+    /// Between transactions, and behind the EHLO that announced it (RFC 4954 section 4), unless nobody has to say EHLO.
+    private var mayAuthenticate: Bool {
+        switch self.state {
+        case .identified:
+            if case .ehlo = self.greeting { return true }
+            return !self.configuration.requiresHello
+        case .connected:
+            return !self.configuration.requiresHello
+        case .refusing, .transaction, .resolvingRecipient, .preparingMessage, .receivingMessage, .awaitingChunk,
+            .receivingChunk, .refusingChunks, .startingTLS, .authenticating, .challenging, .closed:
+            return false
+        }
+    }
+
+    /// Whether there is AUTH at all.
+    public var offersAuthentication: Bool { !self.configuration.authMechanisms.isEmpty }
 
     /// The mechanism wants to hear more; `challenge` is in base64, empty where there is nothing to say.
     public mutating func authenticationContinued(_ challenge: String) -> Action {
@@ -48,9 +66,9 @@ extension ServerSession {
     }
 
     /// Takes the client's response to a challenge: a line, without its line end.
-    public mutating func receiveResponse(_ line: String) -> Action {
+    public mutating func receiveResponse(_ line: Secret) -> Action {
         guard case .challenging = self.state else { preconditionFailure("no challenge is out") }
-        if line == "*" {
+        if line.withOctets({ $0.count == 1 && $0[0] == UInt8(ascii: "*") }) {
             // RFC 4954 section 4: the client cancels.
             self.state = .identified
             return self.countError(.authenticationCancelled)
@@ -59,9 +77,10 @@ extension ServerSession {
         return .continueAuthentication(line)
     }
 
-    /// The SASL exchange is over, with this reply: 235 where the client is who it says.
-    public mutating func authenticationCompleted(_ reply: SMTPReply) -> Action {
+    /// The SASL exchange is over, with this reply: 235 where the client is who it says; `closing` ends the session with it.
+    public mutating func authenticationCompleted(_ reply: SMTPReply, closing: Bool = false) -> Action {
         guard case .authenticating = self.state else { preconditionFailure("no SASL exchange is going on") }
+        if closing { return self.close(reply) }
         self.state = .identified
         guard reply.isPositiveCompletion else { return self.countError(reply) }
         self.isAuthenticated = true

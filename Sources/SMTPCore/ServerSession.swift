@@ -44,7 +44,7 @@ public struct ServerSession: Sendable {
         /// Send this; the next line is no command, and goes to ``ServerSession/receiveResponse(_:)``.
         case challenge(SMTPReply)
         /// The client's response in a SASL exchange, in base64.
-        case continueAuthentication(String)
+        case continueAuthentication(Secret)
     }
 
     /// How the client introduced itself.
@@ -173,7 +173,8 @@ extension ServerSession {
         case .helo(let name):
             return self.identify(.helo(name), SMTPReply(250, nil, self.configuration.serverName))
         case .ehlo(let name):
-            return self.identify(.ehlo(name), self.extendedReply)
+            return self.identify(
+                .ehlo(name), self.isSecure ? self.configuration.announcement(isSecure: true).reply : self.extendedReply)
         case .mail(let mail):
             return self.mail(mail)
         case .rcpt(let recipient):
@@ -235,6 +236,7 @@ extension ServerSession {
             .receivingChunk, .refusingChunks, .startingTLS, .authenticating, .challenging, .closed:
             return .reply(.badSequence)
         }
+        if self.configuration.requiresAuthentication, !self.isAuthenticated { return .reply(.authenticationRequired) }
         if self.transactions >= self.configuration.transactions { return self.close(.tooManyTransactions) }
         if let refusal = self.refusal(of: mail) { return .reply(refusal) }
         self.transactions += 1

@@ -11,6 +11,8 @@ public struct ServerSessionConfiguration: Sendable {
     ]
     /// The SASL mechanisms, in upper case; none: AUTH is not served (RFC 4954).
     public var authMechanisms: [String] = []
+    /// Whether MAIL needs an AUTH before it.
+    public var requiresAuthentication = false
     /// Whether STARTTLS is served (RFC 3207).
     public var offersTLS = false
     /// The most octets in a message, announced as SIZE; 0 for no bound (RFC 1870 section 4).
@@ -36,17 +38,28 @@ public struct ServerSessionConfiguration: Sendable {
 }
 
 extension ServerSessionConfiguration {
-    /// What EHLO announces.
-    public var announcement: EHLOAnnouncement {
+    /// The mechanisms that a client may use now: those that show a password are for TLS alone where TLS is to be had
+    /// (RFC 4954 section 4).
+    public func mechanisms(isSecure: Bool) -> [String] {
+        guard self.offersTLS, !isSecure else { return self.authMechanisms }
+        return self.authMechanisms.filter { SASLMechanism(rawValue: $0)?.isForClearChannels ?? false }
+    }
+
+    /// What EHLO announces, in clear or under TLS that began with STARTTLS.
+    public func announcement(isSecure: Bool) -> EHLOAnnouncement {
+        let mechanisms = self.mechanisms(isSecure: isSecure)
         var extensions = self.extensions
-        if self.offersTLS { extensions.insert(.startTLS) }
-        if !self.authMechanisms.isEmpty { extensions.insert(.auth) }
+        if self.offersTLS, !isSecure { extensions.insert(.startTLS) }
+        if !mechanisms.isEmpty { extensions.insert(.auth) }
         return EHLOAnnouncement(
             serverName: self.serverName, extensions: extensions, size: self.messageSize,
-            mechanisms: self.authMechanisms,
+            mechanisms: mechanisms,
             limits: .init(recipientMaximum: UInt64(self.recipients), domainMaximum: self.hasOneDomain ? 1 : nil))
     }
 
-    /// The reply to EHLO: made once, as it is the same for every client.
+    /// What EHLO announces in clear.
+    public var announcement: EHLOAnnouncement { self.announcement(isSecure: false) }
+
+    /// The reply to EHLO in clear: made once, as it is the same for every client.
     public var extendedReply: SMTPReply { self.announcement.reply }
 }

@@ -33,17 +33,23 @@ package protocol SMTPServerDelegate: AnyObject {
     /// is not to be had now. Only where ``ServerSessionConfiguration/offersTLS``.
     func prepareTLS() -> (() throws -> Void)?
     /// A SASL exchange begins: call ``SMTPServerHandler/authenticationContinued(_:)`` or
-    /// ``SMTPServerHandler/authenticationCompleted(_:)``. Only where there are ``ServerSessionConfiguration/authMechanisms``.
+    /// ``SMTPServerHandler/authenticationCompleted(_:closing:)``. Only where there are ``ServerSessionConfiguration/authMechanisms``.
     func authenticate(_ command: AuthCommand)
     /// The client's response to a challenge, in base64: as ``authenticate(_:)``.
-    func continueAuthentication(_ response: String)
+    func continueAuthentication(_ response: Secret)
+    /// TLS has begun: who the client said it was in clear counts no more (RFC 3207 section 4.2).
+    func authenticationForgotten()
+    /// The client tries AUTH, which nobody offered it.
+    func unofferedAuthenticationSeen()
 }
 
 extension SMTPServerDelegate {
     package func earlyInputSeen() {}
     package func prepareTLS() -> (() throws -> Void)? { nil }
     package func authenticate(_ command: AuthCommand) { preconditionFailure("no mechanism was offered") }
-    package func continueAuthentication(_ response: String) { preconditionFailure("no mechanism was offered") }
+    package func continueAuthentication(_ response: Secret) { preconditionFailure("no mechanism was offered") }
+    package func authenticationForgotten() {}
+    package func unofferedAuthenticationSeen() {}
 }
 
 /// On what terms a message is received: its transaction's, known with its first recipient.

@@ -69,6 +69,7 @@ extension SMTPServerHandler {
         do {
             try addTLS()
             self.session.tlsEstablished()
+            self.delegate?.authenticationForgotten()
             self.awaitCommand()
         } catch {
             // 220 has been said: in clear there is nothing to say any more.
@@ -105,9 +106,9 @@ extension SMTPServerHandler {
         self.complete { $0.authenticationContinued(challenge) }
     }
 
-    /// The SASL exchange is over.
-    package func authenticationCompleted(_ reply: SMTPReply) {
-        self.complete { $0.authenticationCompleted(reply) }
+    /// The SASL exchange is over: 235 where the client is who it says; `closing` ends the session with it.
+    package func authenticationCompleted(_ reply: SMTPReply, closing: Bool = false) {
+        self.complete { $0.authenticationCompleted(reply, closing: closing) }
     }
 
     private func complete(_ completion: (inout ServerSession) -> ServerSession.Action) {

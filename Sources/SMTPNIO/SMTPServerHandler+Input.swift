@@ -110,6 +110,9 @@ extension SMTPServerHandler {
         do {
             let command = try CommandParser.command(line.readableBytesUInt8Span)
             let hasMoreInput = self.incoming.readableBytes > 0
+            if case .auth = command, !self.session.offersAuthentication {
+                self.delegate?.unofferedAuthenticationSeen()
+            }
             self.perform(self.session.receive(command, hasMoreInput: hasMoreInput), line: line)
         } catch {
             self.perform(self.session.receiveMalformed(error))
@@ -117,8 +120,9 @@ extension SMTPServerHandler {
     }
 
     private func response(_ line: ByteBuffer) {
-        self.input = .waiting
-        self.perform(self.session.receiveResponse(String(buffer: line)))
+        // (Where the client cancels, nobody is asked, and the next line is a command.)
+        self.input = .commands
+        self.perform(self.session.receiveResponse(Secret(copying: line.readableBytesUInt8Span)))
     }
 }
 

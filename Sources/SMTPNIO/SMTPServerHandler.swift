@@ -78,6 +78,9 @@ package final class SMTPServerHandler: ChannelDuplexHandler, SweptSession {
 
     /// Whether the channel is under TLS that began with STARTTLS.
     package var isSecure: Bool { self.session.isSecure }
+
+    /// Whether the client has authenticated itself.
+    package var isAuthenticated: Bool { self.session.isAuthenticated }
 }
 
 // MARK: The channel

@@ -30,6 +30,7 @@ let package = Package(
         fuzzTarget("fuzz-reply", "SMTPCore"),
         fuzzTarget("fuzz-address", "SMTPCore"),
         fuzzTarget("fuzz-xtext", "SMTPCore"),
+        fuzzTarget("fuzz-sasl", "SMTPCore"),
         .target(name: "NginxImport", path: "NginxImport", swiftSettings: strict),
         fuzzTarget("fuzz-nginxconf", "NginxImport"),
     ],

@@ -6,7 +6,8 @@ extension ConfigurationDecoder {
     /// What it returns may be used only while no problem is an error.
     mutating func assemble(_ draft: ConfigurationDraft, root: YAMLMark) -> RelayConfiguration {
         if !draft.hasListeners { self.error(root, "", "there are no listeners") }
-        if !draft.hasLookup, !draft.hasRoutes || draft.routes.isEmpty {
+        let hasLookup = draft.hasLookup || draft.listeners.contains { $0.value.lookup != nil }
+        if !hasLookup, !draft.hasRoutes || draft.routes.isEmpty {
             self.error(root, "", "there are no routes and no lookup: every recipient would be refused")
         }
         self.checkListeners(draft)

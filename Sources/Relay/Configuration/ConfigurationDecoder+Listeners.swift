@@ -13,13 +13,14 @@ extension ConfigurationDecoder {
         return elements.enumerated().compactMap { index, element in
             let path = "listeners[\(index)]"
             let keys = Keys(
-                "socket", "address", "tls", "ehlo", "pipelining", "hello", "greeting", later: ["auth", "lookup"])
+                "socket", "address", "tls", "ehlo", "pipelining", "hello", "greeting", "auth", "users", "lookup")
             guard let fields = self.fields(element, path, keys) else { return nil }
             if let tls = fields["tls"] {
                 _ = self.word(tls, path + ".tls", ["none"], later: ["starttls", "required", "implicit"])
             }
             var listener = RelayConfiguration.Listener(.socket(name: ""))
             self.settings(fields, path, into: &listener)
+            self.authentication(fields, path, into: &listener)
             let mark: YAMLMark
             switch (fields["socket"], fields["address"]) {
             case (nil, nil):
@@ -37,6 +38,7 @@ extension ConfigurationDecoder {
                 listener.place = place
                 mark = address.mark
             }
+            self.warnOfClearText(listener, mark, path)
             return .init(value: listener, mark: mark, path: path)
         }
     }

@@ -55,6 +55,7 @@ extension ConfigurationDecoder {
         guard let fields = self.fields(root, "", keys) else { return nil }
         var draft = ConfigurationDraft()
         if let node = fields["server"] { draft.serverName = self.server(node) }
+        self.hasLookup = fields["lookup"] != nil
         draft.hasListeners = fields["listeners"] != nil
         if let node = fields["listeners"] { draft.listeners = self.listeners(node) }
         // First, since groups, routes and the lookup begin with what it says.
@@ -67,7 +68,12 @@ extension ConfigurationDecoder {
             draft.postmaster = .init(value: name, mark: node.mark, path: "postmaster")
         }
         draft.hasLookup = fields["lookup"] != nil
-        if let node = fields["lookup"] { draft.lookup = self.lookup(node, into: &draft) }
+        if let node = fields["lookup"] {
+            var keys = Self.lookupKeys
+            keys.known += keys.later
+            draft.lookup = self.lookup(node, "lookup", keys: keys)
+            draft.lookupPolicy = self.lookupPolicy(node, into: &draft)
+        }
         if let node = fields["resolver"] { draft.resolver = self.resolver(node) }
         if let node = fields["limits"] { self.limits(node, into: &draft.limits) }
         if let node = fields["timeouts"] { self.timeouts(node, into: &draft.timeouts) }
@@ -84,6 +90,13 @@ extension ConfigurationDecoder {
             return nil
         }
         return text
+    }
+
+    private mutating func lookupPolicy(_ node: YAMLNode, into draft: inout ConfigurationDraft) -> DeliveryPolicy {
+        guard case .mapping(let entries) = node.content,
+            let entry = entries.first(where: { $0.key == "message" }), !entry.value.isNull
+        else { return draft.policy }
+        return self.message(entry.value, "lookup.message", over: draft.policy, into: &draft)
     }
 
     // MARK: Admin

@@ -6,6 +6,10 @@ import NIOCore
 struct ConfigurationDecoder {
     /// In the order in which they were found.
     private(set) var problems: [ConfigurationProblem] = []
+    /// Whether the files that the configuration names are read and checked, too.
+    var readsFiles = false
+    /// Whether the file has a lookup for all listeners, right or wrong.
+    var hasLookup = false
 
     /// Keys of a mapping: those that are read, and those that a later version will read.
     struct Keys {

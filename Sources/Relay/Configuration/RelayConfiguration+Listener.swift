@@ -1,9 +1,10 @@
+package import AuthHTTP
 package import Routing
 package import SMTPCore
 
 extension RelayConfiguration {
     /// A place where clients connect, and how they are met there.
-    package struct Listener: Hashable, Sendable {
+    package struct Listener: Equatable, Sendable {
         /// Where it is.
         package enum Place: Hashable, Sendable {
             /// A listener that somebody else has bound, by its name.
@@ -33,6 +34,15 @@ extension RelayConfiguration {
         /// The texts of the lines of the greeting: the first behind the host name, the others alone (RFC 5321 section
         /// 4.2). Printable ASCII; one to ``longestGreeting``.
         package var greeting = ["ESMTP ready"]
+
+        /// Which SASL mechanisms are served, in the order in which they are announced; without any AUTH is not served.
+        package var mechanisms: [SASLMechanism] = []
+        /// Whether a client has to authenticate itself before MAIL.
+        package var requiresAuthentication = false
+        /// The file of the users who may authenticate themselves; nil: the lookup says.
+        package var users: String?
+        /// Whom to ask here in place of the configuration's own lookup.
+        package var lookup: LookupConfiguration?
 
         /// Makes a listener with the default settings.
         package init(_ place: Place) {

@@ -10,15 +10,20 @@ extension RelayConfiguration {
             let problem = ConfigurationProblem(severity: .error, line: 0, column: 0, message: error.message)
             throw ConfigurationError(file: path, problems: [problem])
         }
-        return try Self.decode(octets, file: path)
+        return try Self.decode(octets, file: path, readsFiles: true)
     }
 
     /// Checks the octets of a file; `file` is its name in messages.
     ///
+    /// - Parameter readsFiles: checks the files that it names, too.
+    ///
     /// Fails with every problem at once.
-    package static func decode(_ octets: [UInt8], file: String) throws(ConfigurationError) -> LoadedConfiguration {
+    package static func decode(
+        _ octets: [UInt8], file: String, readsFiles: Bool = false
+    ) throws(ConfigurationError) -> LoadedConfiguration {
         let tree = YAMLTree(octets)
         var decoder = ConfigurationDecoder()
+        decoder.readsFiles = readsFiles
         for problem in tree.problems { decoder.error(problem.mark, "", problem.message) }
         var configuration: RelayConfiguration?
         if let root = tree.root {

@@ -77,6 +77,12 @@ extension RelayConfiguration.Listener: CustomStringConvertible {
         if self.greeting != Self(self.place).greeting {
             parts.append("greeting " + self.greeting.map { "\"\($0)\"" }.joined(separator: " "))
         }
+        if !self.mechanisms.isEmpty {
+            let words = self.mechanisms.map { $0.rawValue.lowercased() } + (self.requiresAuthentication ? [] : ["none"])
+            parts.append("auth " + words.joined(separator: " "))
+        }
+        if let users = self.users { parts.append("users \(users)") }
+        if let lookup = self.lookup { parts.append("lookup \(lookup.endpoints.map { "\($0)" }.joined(separator: " "))") }
         return parts.joined(separator: ", ")
     }
 }

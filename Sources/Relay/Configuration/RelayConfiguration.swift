@@ -56,6 +56,9 @@ package struct RelayConfiguration: Equatable, Sendable {
         self.admin = admin
     }
 
+    /// Every place that is asked: for the whole relay, and for single listeners.
+    var allLookups: [LookupConfiguration] { (self.lookup.map { [$0] } ?? []) + self.listeners.compactMap(\.lookup) }
+
     /// The routes as the relay asks them.
     package var routeTable: RouteTable { RouteTable(routes: self.routes, postmaster: self.postmaster) }
 
@@ -63,6 +66,15 @@ package struct RelayConfiguration: Equatable, Sendable {
     /// transaction has one (RFC 9422: LIMITS RCPTDOMAINMAX=1).
     package var leadsToSeveralDestinations: Bool {
         self.routeTable.leadsToSeveralDestinations(hasLookup: self.lookup != nil)
+    }
+
+    /// The same for the clients of one listener, by its place: it may have a lookup of its own, and where every client is
+    /// authenticated by a lookup, that lookup's answer is the destination of all its recipients.
+    package func leadsToSeveralDestinations(at listener: Int) -> Bool {
+        guard self.listeners.indices.contains(listener) else { return self.leadsToSeveralDestinations }
+        let listener = self.listeners[listener]
+        if listener.requiresAuthentication, listener.users == nil { return false }
+        return self.routeTable.leadsToSeveralDestinations(hasLookup: (listener.lookup ?? self.lookup) != nil)
     }
 }
 

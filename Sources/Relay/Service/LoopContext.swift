@@ -11,7 +11,7 @@ package final class LoopContext {
     let state: RelayState
     let logger: Logger
     private var resolver: NameResolver?
-    private var lookups: (client: LookupClient, configuration: LookupConfiguration)?
+    private var lookups: [LookupClient] = []
 
     /// Makes the context of an event loop.
     package init(eventLoop: any EventLoop, state: RelayState, logger: Logger) {
@@ -21,17 +21,19 @@ package final class LoopContext {
         self.logger = logger
     }
 
-    /// The client that asks lookups on this loop; a reload that changes whom to ask makes a new one.
+    /// The client that asks lookups on this loop: one for each place to ask; a reload that changes them makes new ones.
     func lookupClient(_ configuration: LookupConfiguration) -> LookupClient {
-        if let lookups = self.lookups, lookups.configuration == configuration { return lookups.client }
-        if let retired = self.lookups?.client {
+        if let client = self.lookups.first(where: { $0.configuration == configuration }) { return client }
+        let current = self.state.snapshot.configuration.allLookups
+        for retired in self.lookups where !current.contains(retired.configuration) {
             // By then every question that it was asked has had its answer, or its time.
             let bound = NIOLoopBound(retired, eventLoop: self.eventLoop)
             self.eventLoop.scheduleTask(in: .minutes(10)) { bound.value.shutDown() }
         }
+        self.lookups.removeAll { !current.contains($0.configuration) }
         let client = LookupClient(
             eventLoop: self.eventLoop, configuration: configuration, environment: self.lookupEnvironment)
-        self.lookups = (client, configuration)
+        self.lookups.append(client)
         return client
     }
 
@@ -61,8 +63,8 @@ package final class LoopContext {
 
     /// Ends what this loop still does: every session is over.
     package func shutDown() {
-        self.lookups?.client.shutDown()
-        self.lookups = nil
+        for client in self.lookups { client.shutDown() }
+        self.lookups = []
         self.resolver?.shutDown()
         self.resolver = nil
     }

@@ -1,3 +1,4 @@
+package import AuthHTTP
 package import Routing
 package import SMTPCore
 
@@ -29,7 +30,9 @@ extension RelayConfiguration {
     package var largestMessage: UInt64 {
         let limit = UInt64(self.limits.messageSize)
         var policies = self.allGroups.map(\.policy)
-        if self.lookup != nil { policies.append(self.lookupPolicy) }
+        if self.lookup != nil || self.listeners.contains(where: { $0.lookup != nil }) {
+            policies.append(self.lookupPolicy)
+        }
         return policies.map { $0.size ?? limit }.max { $0 &- 1 < $1 &- 1 } ?? limit  // (no bound is the largest)
     }
 
@@ -39,14 +42,16 @@ extension RelayConfiguration {
     ///   - knowledge: what is known of the backends. What depends on them is announced where every backend of every group
     ///     is known to have it; where a lookup names further ones, it is not.
     ///   - configured: what a listener is to announce in place of what was learnt; nil where it is not configured.
+    ///   - lookup: who is asked where the client connects; nil where nobody is.
     ///   - own: what the relay serves by itself.
     ///   - passedOn: what it serves where its backends do.
     package func extensions(
-        knowledge: BackendKnowledge, configured: ServerExtensions? = nil, own: ServerExtensions = .ofRelay,
+        knowledge: BackendKnowledge, configured: ServerExtensions? = nil, lookup: LookupConfiguration?,
+        own: ServerExtensions = .ofRelay,
         passedOn: ServerExtensions = .ofBackends
     ) -> ServerExtensions {
         // What is configured is still bound by what the relay can serve at all.
         if let configured { return configured.intersection(own.union(passedOn)) }
-        return own.union(self.lookup == nil ? knowledge.shared(by: self.allBackends, of: passedOn) : [])
+        return own.union(lookup == nil ? knowledge.shared(by: self.allBackends, of: passedOn) : [])
     }
 }

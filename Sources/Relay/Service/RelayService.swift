@@ -69,6 +69,7 @@ package struct RelayService: Service {
             self.logger.warning("cut-off connections=\(self.connections)")
         }
         await loops.shutDown()
+        await self.state.passwordChecker.shutDown()
         self.logger.notice("stopped")
     }
 
@@ -142,7 +143,7 @@ private struct LoopContexts: Sendable {
     private static func begin(
         _ context: LoopContext, _ client: ClientFacts, _ channel: any Channel, _ terms: SessionTerms
     ) throws {
-        let session = RelaySession(context: context, client: client)
+        let session = RelaySession(context: context, client: client, listener: terms.listener)
         let handler = SMTPServerHandler(
             configuration: terms.session, extendedReply: terms.extendedReply, timeouts: terms.snapshot.serverTimeouts,
             form: .stuffed, sweep: context.sweep, delegate: session)

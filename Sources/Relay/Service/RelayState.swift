@@ -19,6 +19,8 @@ package final class RelayState: Sendable {
     let connections = Atomic<Int>(0)
     /// Names the transactions of all sessions.
     let transactionIDs = TransactionIDs()
+    /// Checks the passwords of all sessions.
+    let passwordChecker = PasswordChecker()
 
     /// Makes the state of a relay.
     package init(_ snapshot: RelaySnapshot) {

@@ -5,6 +5,8 @@ package import SMTPCore
 package struct SessionTerms: Sendable {
     /// What holds for its recipients and messages.
     let snapshot: RelaySnapshot
+    /// Where it connects, by the place among the configuration's listeners.
+    let listener: Int
     /// What its session allows and says.
     package let session: ServerSessionConfiguration
     /// The reply to its EHLO.
@@ -19,15 +21,19 @@ package struct SessionTerms: Sendable {
         session.recipients = limits.recipients
         session.transactions = limits.transactions == 0 ? .max : limits.transactions
         session.errors = limits.errors
-        session.hasOneDomain = configuration.leadsToSeveralDestinations
+        session.hasOneDomain = configuration.leadsToSeveralDestinations(at: listener)
         if configuration.listeners.indices.contains(listener) {
             let listener = configuration.listeners[listener]
-            session.extensions = configuration.extensions(knowledge: knowledge, configured: listener.ehlo)
+            session.extensions = configuration.extensions(
+                knowledge: knowledge, configured: listener.ehlo, lookup: listener.lookup ?? configuration.lookup)
+            session.authMechanisms = listener.mechanisms.map(\.rawValue)
+            session.requiresAuthentication = listener.requiresAuthentication
             session.forbidsEarlyInput = listener.isPipeliningStrict
             session.requiresHello = listener.requiresHello
             session.greeting = listener.greeting
         }
         self.snapshot = snapshot
+        self.listener = listener
         self.session = session
         self.extendedReply = session.extendedReply
     }

@@ -1,5 +1,6 @@
 import AuthHTTP
 import NIOCore
+import SMTPCore
 
 /// What is known of a client, whoever found it out.
 struct ClientFacts {
@@ -9,6 +10,10 @@ struct ClientFacts {
     let local: SocketAddress?
     /// The client's name in the DNS.
     var host = ClientHost.unavailable
+    /// Who the client is, since its AUTH succeeded; nil before, and after an AUTH that failed.
+    var login: ClientLogin?
+    /// Whether the client showed a certificate when TLS began; what it is worth, the lookup decides.
+    var hasCertificate = false
     /// The address and port, for the log.
     let name: String
     /// The address as lookups and the Received field have it.
@@ -20,4 +25,13 @@ struct ClientFacts {
         self.name = address.hostAndPort
         self.ip = LookupRequest.clientIP(of: address)
     }
+}
+
+/// As whom a client authenticated itself.
+struct ClientLogin: Equatable {
+    /// The user's name, or what a lookup put in its place. Any character but NUL may be in it.
+    var user: String
+    /// The password, or what a lookup put in its place; nil where neither is known, as with CRAM-MD5. For backends that ask
+    /// for it; it is wiped with the session.
+    var password: Secret?
 }

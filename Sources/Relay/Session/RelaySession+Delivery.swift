@@ -25,6 +25,7 @@ extension RelaySession {
         let greeting = self.server?.clientGreeting
         var transmission = ReceivedField.Transmission(usesSMTPUTF8: self.transaction.mail.usesSMTPUTF8)
         if case .ehlo = greeting { transmission.isExtended = true }
+        transmission.isAuthenticated = self.server?.isAuthenticated ?? false
         return ReceivedField(
             helo: greeting?.name ?? "", clientName: self.client.host.name, clientAddress: self.client.ip,
             serverName: self.snapshot.serverName, transmission: transmission, id: self.log.id, recipient: recipient,

@@ -5,10 +5,11 @@ import Routing
 import SMTPCore
 import SMTPNIO
 
-// Where a recipient goes: by the route table, or by lookup.
+// Where a recipient goes: where the client's AUTH says, by the route table, or by lookup.
 
 extension RelaySession {
-    /// By the route table; where it has no match, by lookup; where there is none, the recipient is refused.
+    /// Where a lookup authenticated the client, to the server that it named. Else by the route table; where it has no match,
+    /// by lookup; where there is none, the recipient is refused.
     func decide(_ recipient: RecipientCommand) {
         self.decisionID += 1
         let id = self.decisionID
@@ -17,6 +18,7 @@ extension RelaySession {
             self.context.logger.error("loop client=\(self.client.name): it is this relay, by its EHLO")
             return self.decided(.refuse(.routingLoop, closing: true))
         }
+        if let destination = self.authentication.destination { return self.forward(to: destination) }
         switch self.snapshot.routes.decide(recipient.forwardPath) {
         case .group(let group):
             return self.forward(to: .group(group))
@@ -25,25 +27,35 @@ extension RelaySession {
         case .noMatch:
             break
         }
-        guard let lookup = self.snapshot.configuration.lookup else {
+        guard let lookup = self.lookup(in: self.snapshot) else {
             return self.decided(.refuse(.relayingDenied, closing: false))
         }
-        let request = self.lookupRequest(recipient)
+        let request = self.lookupRequest(.none(self.envelope(recipient)))
         self.context.lookupClient(lookup).ask(request, deadline: self.deadline) { result in
             self.lookupCompleted(result, id)
         }
     }
 
-    /// The question about a recipient, with all that is known of the client.
-    private func lookupRequest(_ recipient: RecipientCommand) -> LookupRequest {
-        let envelope = LookupRequest.Envelope(
+    private func envelope(_ recipient: RecipientCommand) -> LookupRequest.Envelope {
+        LookupRequest.Envelope(
             helo: self.server?.clientGreeting?.name ?? "",
             mailCommand: self.mailLine.commandText,
             recipientCommand: self.recipientLine.commandText,
             fromAddress: self.transaction.mail.reversePath.addressText,
             toAddress: recipient.forwardPath.addressText)
+    }
+
+    /// Whom to ask about clients and recipients here; nil where nobody is.
+    func lookup(in snapshot: RelaySnapshot) -> LookupConfiguration? {
+        let listeners = snapshot.configuration.listeners
+        let own = listeners.indices.contains(self.listener) ? listeners[self.listener].lookup : nil
+        return own ?? snapshot.configuration.lookup
+    }
+
+    /// A question with all that is known of the client.
+    func lookupRequest(_ method: LookupRequest.Method) -> LookupRequest {
         var request = LookupRequest(
-            method: .none(envelope), clientIP: self.client.ip, loginAttempt: 1 + self.refusedLookups,
+            method: method, clientIP: self.client.ip, loginAttempt: 1 + self.refusedLookups,
             clientHost: self.client.host)
         request.clientPort = self.client.address.port
         return request

@@ -41,11 +41,16 @@ final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
     private(set) var recipientLine = ByteBuffer()
     /// How many lookups refused this client.
     var refusedLookups = 0
+    /// Where the client connected, by the place among the configuration's listeners.
+    let listener: Int
+    /// What is known of its AUTH.
+    var authentication = SessionAuthentication()
     private(set) var log = TransactionLog()
     private(set) var isClosed = false
 
-    init(context: LoopContext, client: ClientFacts) {
+    init(context: LoopContext, client: ClientFacts, listener: Int) {
         self.context = context
+        self.listener = listener
         self.client = client
         self.snapshot = context.state.snapshot
     }
@@ -85,7 +90,7 @@ extension RelaySession {
         self.firstAccepted = nil
         self.mapping = nil
         self.log.began(mail, id: self.context.state.transactionIDs.next(unixTime: now))
-        self.transaction.began(mail)
+        self.transaction.began(self.attributed(mail))
     }
 
     func resolveRecipient(_ recipient: RecipientCommand, line: ByteBuffer) {
@@ -137,6 +142,7 @@ extension RelaySession {
     func sessionClosed() {
         self.isClosed = true
         self.server = nil
+        self.forgetAuthentication()
         if self.transaction.isSending { self.log.abandoned(self.context.logger, self.client.name) }
         self.perform(self.transaction.clientLost())
         guard self.transaction.isOrphaned else { return self.end() }
@@ -228,6 +234,11 @@ extension RelaySession {
     /// It is known what becomes of a recipient.
     func decided(_ decision: RecipientDecision) {
         self.perform(self.transaction.decided(decision))
+    }
+
+    /// A connection that was made before the client was who it now is must not carry what comes next.
+    func leaveIdleBackend() {
+        self.perform(self.transaction.configurationReplaced())
     }
 
     private func perform(_ action: RelayTransaction.Action) {

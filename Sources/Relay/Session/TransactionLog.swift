@@ -88,6 +88,12 @@ struct TransactionLog {
         return String(scalars)
     }
 
+    /// A user's name, which may have any character in it and be 9 KB long: what a stranger sees of it is visible, and cut.
+    static func name(_ written: String) -> String {
+        let isLong = written.utf8.count > 255
+        return self.value(self.visible(isLong ? String(written.unicodeScalars.prefix(255)) + "…" : written))
+    }
+
     /// A value of a stranger's: in quotes where it could be taken for more than one, with its own quotes escaped.
     static func value(_ written: String) -> String {
         let text = written.utf8.contains { $0 >= 0x80 } ? self.visible(written) : written

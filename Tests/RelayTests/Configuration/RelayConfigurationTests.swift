@@ -149,8 +149,9 @@ import Testing
             "socket: smtp", by: "{socket: smtp, tls: startls}",
             "2:25: listeners[0].tls: \"startls\" is not one of none, starttls, required, implicit; did you mean \"starttls\"?"
         ),
-        Mistake("socket: smtp", by: "{socket: smtp, auth: [plain]}", "2:20: listeners[0]: auth is not in this version"),
-        Mistake("socket: smtp", by: "{socket: smtp, lookup: x}", "2:20: listeners[0]: lookup is not in this version"),
+        Mistake(
+            "socket: smtp", by: "{socket: smtp, lookup: x}",
+            "2:28: listeners[0].lookup: keys with values is expected here, not \"x\""),
         Mistake(
             "    backends: [127.0.0.1:2525]", by: "    {backends: [127.0.0.1:2525], identity: xclient}",
             "5:44: groups.app.identity: \"xclient\" is not in this version"),
