@@ -34,6 +34,7 @@ let nio: [Target.Dependency] = [
     relayOnly("NIOPosix", "swift-nio"),
 ]
 let tls = relayOnly("NIOSSL", "swift-nio-ssl")
+let tlsEvents = relayOnly("NIOTLS", "swift-nio")
 let logging = relayOnly("Logging", "swift-log")
 
 let package = Package(
@@ -100,7 +101,7 @@ let package = Package(
             dependencies: [
                 "Routing", "SMTPCore", "SMTPNIO", "AuthHTTP", "PosternClient", "PosternNIO", "AdminProtocol", "CYaml",
                 logging,
-                tls,
+                tls, tlsEvents,
                 relayOnly("ServiceLifecycle", "swift-service-lifecycle"),
                 relayOnly("Crypto", "swift-crypto"),
             ] + nio,

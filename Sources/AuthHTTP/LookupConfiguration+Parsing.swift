@@ -68,7 +68,8 @@ extension ExtraHeader {
         "auth-method", "auth-user", "auth-pass", "auth-salt", "auth-protocol", "auth-login-attempt", "client-ip",
         "client-host", "proxy-protocol-addr", "proxy-protocol-port", "proxy-protocol-server-addr",
         "proxy-protocol-server-port", "auth-smtp-helo", "auth-smtp-from", "auth-smtp-to", "auth-ssl",
-        "auth-ssl-protocol", "auth-ssl-cipher",
+        "auth-ssl-protocol", "auth-ssl-cipher", "auth-ssl-verify", "auth-ssl-subject", "auth-ssl-issuer",
+        "auth-ssl-serial", "auth-ssl-fingerprint", "auth-ssl-cert",
     ]
 
     static func isTokenOctet(_ octet: UInt8) -> Bool {

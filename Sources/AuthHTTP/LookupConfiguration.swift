@@ -9,6 +9,8 @@ package struct LookupConfiguration: Equatable, Sendable {
     package var timeout: TimeAmount = .seconds(5)
     /// Headers to add to each request, after those of the protocol.
     package var extraHeaders: [ExtraHeader] = []
+    /// Whether the request has the client's certificate in it, where the client showed one.
+    package var passesClientCertificate = false
     /// How long the server may put off its answer to one question with `Auth-Status: WAIT`, all waits together.
     package var waitBudget: TimeAmount = .seconds(60)
     /// Idle connections that are kept, on each event loop.

@@ -13,6 +13,8 @@ public struct ServerSessionConfiguration: Sendable {
     public var authMechanisms: [String] = []
     /// Whether STARTTLS is served (RFC 3207).
     public var offersTLS = false
+    /// Whether a client in clear is served nothing but NOOP, EHLO, STARTTLS and QUIT (RFC 3207 section 4).
+    public var requiresTLS = false
     /// The most octets in a message, announced as SIZE; 0 for no bound (RFC 1870 section 4).
     public var messageSize: UInt64 = 50 << 20
     /// The most recipients in a transaction; RFC 5321 section 4.5.3.1.8 asks for 100 at least.
@@ -36,17 +38,21 @@ public struct ServerSessionConfiguration: Sendable {
 }
 
 extension ServerSessionConfiguration {
-    /// What EHLO announces.
-    public var announcement: EHLOAnnouncement {
+    /// What EHLO announces to a client in clear.
+    public var announcement: EHLOAnnouncement { self.announcement(isSecure: false) }
+
+    /// What EHLO announces: under TLS no STARTTLS (RFC 3207 section 4.2), and without it no AUTH where TLS is required.
+    public func announcement(isSecure: Bool) -> EHLOAnnouncement {
         var extensions = self.extensions
-        if self.offersTLS { extensions.insert(.startTLS) }
-        if !self.authMechanisms.isEmpty { extensions.insert(.auth) }
+        let mechanisms = isSecure || !self.requiresTLS ? self.authMechanisms : []
+        if self.offersTLS, !isSecure { extensions.insert(.startTLS) }
+        if !mechanisms.isEmpty { extensions.insert(.auth) }
         return EHLOAnnouncement(
             serverName: self.serverName, extensions: extensions, size: self.messageSize,
-            mechanisms: self.authMechanisms,
+            mechanisms: mechanisms,
             limits: .init(recipientMaximum: UInt64(self.recipients), domainMaximum: self.hasOneDomain ? 1 : nil))
     }
 
-    /// The reply to EHLO: made once, as it is the same for every client.
+    /// The reply to EHLO in clear: made once, as it is the same for every client.
     public var extendedReply: SMTPReply { self.announcement.reply }
 }

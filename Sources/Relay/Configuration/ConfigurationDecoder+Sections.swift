@@ -22,7 +22,19 @@ struct ConfigurationDraft {
         case reject(SMTPReply)
     }
 
+    /// A file that the configuration names.
+    enum File {
+        case authorities(String)
+        case certificate(CertificateFiles)
+    }
+
     var serverName: String?
+    var tls = RelayConfiguration.TLS()
+    /// Every file that the configuration names.
+    var files: [Placed<File>] = []
+    /// The listeners with TLS, and the `client-certificates` of those that verify them.
+    var secured: [Placed<RelayConfiguration.Listener>] = []
+    var verifying: [Placed<String>] = []
     var listeners: [Placed<RelayConfiguration.Listener>] = []
     /// Every name under `groups:`, also of groups with mistakes.
     var groupNames: [String] = []
@@ -47,12 +59,13 @@ extension ConfigurationDecoder {
     mutating func draft(_ root: YAMLNode) -> ConfigurationDraft? {
         let keys = Keys(
             "server", "listeners", "message", "groups", "routes", "postmaster", "lookup", "limits", "timeouts", "admin",
-            later: ["tls"])
+            "tls")
         guard let fields = self.fields(root, "", keys) else { return nil }
         var draft = ConfigurationDraft()
         if let node = fields["server"] { draft.serverName = self.server(node) }
         draft.hasListeners = fields["listeners"] != nil
-        if let node = fields["listeners"] { draft.listeners = self.listeners(node) }
+        if let node = fields["listeners"] { draft.listeners = self.listeners(node, into: &draft) }
+        if let node = fields["tls"] { self.tls(node, into: &draft) }
         // First, since groups, routes and the lookup begin with what it says.
         draft.policy = self.message(fields["message"], "message", over: draft.policy, into: &draft)
         draft.lookupPolicy = draft.policy
@@ -84,8 +97,14 @@ extension ConfigurationDecoder {
     // MARK: Lookup
 
     private mutating func lookup(_ node: YAMLNode, into draft: inout ConfigurationDraft) -> LookupConfiguration? {
-        guard let fields = self.fields(node, "lookup", Keys("url", "timeout", "headers", "message")) else { return nil }
+        guard
+            let fields = self.fields(
+                node, "lookup", Keys("url", "timeout", "headers", "message", "tls", "pass-client-certificate"))
+        else { return nil }
         draft.lookupPolicy = self.message(fields["message"], "lookup.message", over: draft.policy, into: &draft)
+        draft.lookupPolicy.tls = self.backendTLS(fields["tls"], "lookup.tls", into: &draft)
+        let passes = self.either(
+            fields["pass-client-certificate"], "lookup.pass-client-certificate", "on", or: "off")
         var headers: [ExtraHeader] = []
         for entry in fields["headers"].flatMap({ self.entries($0, "lookup.headers") }) ?? [] {
             let path = "lookup.headers.\(entry.key)"
@@ -105,6 +124,7 @@ extension ConfigurationDecoder {
         do {
             var configuration = LookupConfiguration(endpoint: try LookupEndpoint(parsing: text))
             configuration.extraHeaders = headers
+            configuration.passesClientCertificate = passes ?? false
             if let timeout, let timeout { configuration.timeout = timeout }
             return configuration
         } catch {

@@ -1,5 +1,5 @@
 extension RelayConfiguration {
-    /// Reads and checks a file of at most 1 MiB.
+    /// Reads and checks a file of at most 1 MiB, and the files of certificates that it names.
     ///
     /// Fails with every problem at once; where the file cannot be read, with one at line 0.
     package static func load(path: String) throws(ConfigurationError) -> LoadedConfiguration {
@@ -10,19 +10,26 @@ extension RelayConfiguration {
             let problem = ConfigurationProblem(severity: .error, line: 0, column: 0, message: error.message)
             throw ConfigurationError(file: path, problems: [problem])
         }
-        return try Self.decode(octets, file: path)
+        return try Self.decode(octets, file: path, readingFiles: true)
     }
 
     /// Checks the octets of a file; `file` is its name in messages.
     ///
     /// Fails with every problem at once.
-    package static func decode(_ octets: [UInt8], file: String) throws(ConfigurationError) -> LoadedConfiguration {
+    ///
+    /// - Parameter readingFiles: reads the files that it names, too.
+    package static func decode(
+        _ octets: [UInt8], file: String, readingFiles: Bool = false
+    ) throws(ConfigurationError) -> LoadedConfiguration {
         let tree = YAMLTree(octets)
         var decoder = ConfigurationDecoder()
         for problem in tree.problems { decoder.error(problem.mark, "", problem.message) }
         var configuration: RelayConfiguration?
         if let root = tree.root {
-            if let draft = decoder.draft(root) { configuration = decoder.assemble(draft, root: root.mark) }
+            if let draft = decoder.draft(root) {
+                configuration = decoder.assemble(draft, root: root.mark)
+                if readingFiles { decoder.checkFiles(draft) }
+            }
         } else if tree.problems.isEmpty {
             decoder.error(YAMLMark(line: 1, column: 1), "", "the file is empty")
         }

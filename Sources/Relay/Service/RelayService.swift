@@ -97,6 +97,8 @@ package struct RelayService: Service {
                     let count = state.connections.add(1, ordering: .relaxed).newValue
                     channel.closeFuture.whenComplete { _ in state.connections.subtract(1, ordering: .relaxed) }
                     guard count <= terms.snapshot.configuration.limits.connections else {
+                        // Where TLS begins with the connection, a word in clear would be none.
+                        guard terms.tls != .implicit else { throw ChannelError.alreadyClosed }
                         return try channel.pipeline.syncOperations.addHandler(RefusalHandler(.tooManyConnections))
                     }
                     try loops.serve(channel, terms)
@@ -125,12 +127,8 @@ private struct LoopContexts: Sendable {
             preconditionFailure("a channel on a loop of another group")
         }
         let client = try channel.remoteAddress.orUnknown()
-        let session = RelaySession(context: context, client: ClientFacts(address: client, local: channel.localAddress))
-        let handler = SMTPServerHandler(
-            configuration: terms.session, extendedReply: terms.extendedReply, timeouts: terms.snapshot.serverTimeouts,
-            form: .stuffed, sweep: context.sweep, delegate: session)
-        session.start(handler)
-        try channel.pipeline.syncOperations.addHandler(handler)
+        try RelaySession.serve(
+            channel, ClientFacts(address: client, local: channel.localAddress), terms, context: context)
     }
 
     /// Returns once every loop has done what had been given to it.
@@ -159,26 +157,4 @@ extension Optional where Wrapped == SocketAddress {
         guard let self else { throw ChannelError.alreadyClosed }
         return self
     }
-}
-
-/// Says one reply to a client that cannot be served, and closes.
-private final class RefusalHandler: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-    typealias OutboundOut = ByteBuffer
-
-    private let reply: SMTPReply
-
-    init(_ reply: SMTPReply) {
-        self.reply = reply
-    }
-
-    func channelActive(context: ChannelHandlerContext) {
-        var octets = ByteBuffer()
-        octets.writeReply(self.reply)
-        context.writeAndFlush(self.wrapOutboundOut(octets)).assumeIsolated().whenComplete { _ in
-            context.close(promise: nil)
-        }
-    }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {}
 }

@@ -9,6 +9,10 @@ package struct SessionTerms: Sendable {
     package let session: ServerSessionConfiguration
     /// The reply to its EHLO.
     package let extendedReply: SMTPReply
+    /// How the client's connection is encrypted.
+    let tls: RelayConfiguration.Listener.TLSMode
+    /// Where the client connected, by the place among the configuration's listeners.
+    let listener: Int
 
     /// What follows from a configuration and from what is known of the backends.
     package init(_ snapshot: RelaySnapshot, _ knowledge: BackendKnowledge, listener: Int) {
@@ -20,8 +24,12 @@ package struct SessionTerms: Sendable {
         session.transactions = limits.transactions == 0 ? .max : limits.transactions
         session.errors = limits.errors
         session.hasOneDomain = configuration.leadsToSeveralDestinations
+        var tls = RelayConfiguration.Listener.TLSMode.none
         if configuration.listeners.indices.contains(listener) {
             let listener = configuration.listeners[listener]
+            tls = listener.tls
+            session.offersTLS = tls == .startTLS || tls == .required
+            session.requiresTLS = tls == .required
             session.extensions = configuration.extensions(knowledge: knowledge, configured: listener.ehlo)
             session.forbidsEarlyInput = listener.isPipeliningStrict
             session.requiresHello = listener.requiresHello
@@ -29,6 +37,8 @@ package struct SessionTerms: Sendable {
         }
         self.snapshot = snapshot
         self.session = session
-        self.extendedReply = session.extendedReply
+        self.extendedReply = session.announcement(isSecure: tls == .implicit).reply
+        self.tls = tls
+        self.listener = listener
     }
 }

@@ -9,6 +9,8 @@ struct ClientFacts {
     let local: SocketAddress?
     /// The client's name in the DNS.
     var host = ClientHost.unavailable
+    /// What is known of the client's TLS; nil in clear.
+    var tls: ClientTLS?
     /// The address and port, for the log.
     let name: String
     /// The address as lookups and the Received field have it.

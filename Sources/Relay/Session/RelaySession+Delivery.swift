@@ -24,6 +24,7 @@ extension RelaySession {
         let greeting = self.server?.clientGreeting
         var transmission = ReceivedField.Transmission(usesSMTPUTF8: self.transaction.mail.usesSMTPUTF8)
         if case .ehlo = greeting { transmission.isExtended = true }
+        transmission.tls = self.client.tls?.trace
         return ReceivedField(
             helo: greeting?.name ?? "", clientName: nil, clientAddress: self.client.ip,
             serverName: self.snapshot.serverName, transmission: transmission, id: self.log.id, recipient: recipient,
@@ -66,7 +67,7 @@ extension RelaySession {
         switch failure {
         case .session(let error):
             .session(ClientSessionError(code: error.code, reply: self.replyMapping.masked(error.reply)))
-        case .syntax, .answeredUnasked, .timeout, .closed:
+        case .syntax, .answeredUnasked, .injection, .tls, .timeout, .closed:
             failure
         }
     }

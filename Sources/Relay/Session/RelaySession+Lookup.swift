@@ -28,7 +28,8 @@ extension RelaySession {
             mailCommand: self.mailLine.commandText,
             recipientCommand: self.recipientLine.commandText)
         let request = LookupRequest(
-            method: .none(envelope), clientIP: self.client.ip, loginAttempt: 1 + self.refusedLookups)
+            method: .none(envelope), clientIP: self.client.ip, loginAttempt: 1 + self.refusedLookups,
+            tls: self.client.tls?.lookupFacts(passesCertificate: lookup.passesClientCertificate))
         self.context.lookupClient(lookup).ask(request, deadline: self.deadline) { result in
             self.lookupCompleted(result, id)
         }

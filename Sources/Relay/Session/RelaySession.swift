@@ -44,7 +44,11 @@ final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
     private(set) var log = TransactionLog()
     private(set) var isClosed = false
 
-    init(context: LoopContext, client: ClientFacts) {
+    /// Where the client connected, by the place among the configuration's listeners.
+    let listener: Int
+
+    init(context: LoopContext, client: ClientFacts, listener: Int = 0) {
+        self.listener = listener
         self.context = context
         self.client = client
         self.snapshot = context.state.snapshot
@@ -174,6 +178,7 @@ extension RelaySession {
 
     func clientFailed(_ failure: SMTPClientFailure) {
         self.log.backendFailed(self.context.logger, failure, backend: self.connection?.address, self.client.name)
+        if failure == .injection { self.injected(by: "backend=\(self.connection?.address ?? "?")") }
         let masked = self.masked(failure)
         self.connection = nil
         self.perform(self.transaction.failed(.session(masked)))
