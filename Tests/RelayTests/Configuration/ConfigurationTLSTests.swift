@@ -8,7 +8,7 @@ import Testing
 private let pair = "{certificate: /a.pem, key: /a.key}"
 
 private func text(_ listener: String, _ more: String = "") -> String {
-    RelayConfigurationTests.minimal.replacing("socket: smtp", with: "{socket: smtp, \(listener)}") + "\n" + more
+    RelayConfigurationTests.minimal.replacing("socket: smtp", with: "{socket: smtp, \(listener)}") + more
 }
 
 @Suite("TLS, in relay.yaml") struct ConfigurationTLSTests {
@@ -79,7 +79,7 @@ private func text(_ listener: String, _ more: String = "") -> String {
                 "tls: implicit, client-certificates: on", "tls: {certificates: [\(pair)]}",
                 "listeners[0].client-certificates: \"on\" needs the authorities that are trusted: tls.client-ca"
             ),
-            ("tls: none", "tls: {certificates: []}", "9:20: tls.certificates: there has to be one at least"),
+            ("tls: none", "tls: {certificates: []}", "9:21: tls.certificates: there has to be one at least"),
             ("tls: none", "tls: {certificates: [{key: /a}]}", "it needs a certificate and a key"),
             ("tls: none", "tls: {certificates: [{key: a, certificate: /b}]}", "\"a\" is not an absolute path"),
             ("tls: none", "tls: {protocols: [TLSv1.1]}", "\"TLSv1.1\" is not one of TLSv1.2, TLSv1.3"),
