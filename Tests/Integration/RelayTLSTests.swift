@@ -115,6 +115,15 @@ struct RelayTLSTests {
         _ = try relay.program.line { $0.contains(" backend-tls-failed backend=127.0.0.1:2542 ") }
     }
 
+    @Test("A client's certificate with policy constraints ends its handshake, and not the relay")
+    func constrained() throws {
+        let trial = try TLSTrial()
+        let relay = try trial.relay("tls: implicit, client-certificates: on")
+        try trial.play("constrained")
+        _ = try relay.program.line { $0.contains(" tls-failed client=") && $0.contains("CERTIFICATE_VERIFY_FAILED") }
+        #expect(relay.program.isRunning)
+    }
+
     @Test("swaks delivers under TLS, with STARTTLS and without")
     func swaks() throws {
         let trial = try TLSTrial()

@@ -26,6 +26,10 @@ struct TLSTrial {
             leaf other /CN=other.flxw.de 'DNS:other.flxw.de,DNS:*.wild.flxw.de' 30
             leaf client '/C=DE/O=Ex, Inc/CN=Zoë' DNS:client 30
             leaf expired /CN=expired DNS:client -1
+            key constrained; openssl req -new -key constrained.key -out constrained.csr -subj /CN=constrained
+            printf 'policyConstraints=critical,requireExplicitPolicy:0\\n' >constrained.ext
+            openssl x509 -req -in constrained.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out constrained.pem \\
+                -extfile constrained.ext -days 30 2>/dev/null
             cp mail.pem live.pem; cp mail.key live.key
             chmod 644 *.pem *.key; echo made
             """

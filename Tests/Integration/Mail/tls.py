@@ -2,8 +2,8 @@
 
     tls.py CASE PORT FOLDER
 
-FOLDER has ca.pem, and NAME.pem and NAME.key of mail (mail.flxw.de), other (other.flxw.de, *.wild.flxw.de), client, expired
-and rogue. Prints what it saw; a check that fails ends it with a traceback.
+FOLDER has ca.pem, and NAME.pem and NAME.key of mail (mail.flxw.de), other (other.flxw.de, *.wild.flxw.de), client, expired,
+constrained (by policies) and rogue. Prints what it saw; a check that fails ends it with a traceback.
 """
 import os, shutil, socket, ssl, struct, subprocess, sys, threading, time
 
@@ -304,6 +304,14 @@ def certificates(port):
                     session.say("QUIT", "221")
                 assert session.is_closed()
     print("certificates")
+
+
+def constrained(port):
+    """PORT asks for certificates. One with policy constraints ends its handshake, and not the relay."""
+    for high in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        refuses(lambda: implicit(port, client(certificate="constrained", high=high)))
+    implicit(port, client(certificate="client")).say("QUIT", "221")
+    print("refused")
 
 
 def replaces(port):
