@@ -34,6 +34,7 @@ let nio: [Target.Dependency] = [
     relayOnly("NIOPosix", "swift-nio"),
 ]
 let tls = relayOnly("NIOSSL", "swift-nio-ssl")
+let tlsEvents = relayOnly("NIOTLS", "swift-nio")
 let logging = relayOnly("Logging", "swift-log")
 
 let package = Package(
@@ -103,7 +104,7 @@ let package = Package(
             name: "Relay",
             dependencies: [
                 "Routing", "SMTPCore", "SMTPNIO", "AuthHTTP", "Resolver", "PosternClient", "PosternNIO",
-                "AdminProtocol", "CYaml", "CCrypt", logging, tls,
+                "AdminProtocol", "CYaml", "CCrypt", logging, tls, tlsEvents,
                 relayOnly("ServiceLifecycle", "swift-service-lifecycle"),
                 relayOnly("Crypto", "swift-crypto"),
             ] + nio,

@@ -17,6 +17,8 @@ package struct LookupConfiguration: Equatable, Sendable {
     package var allow: [LookupAllowance]?
     /// How long a server that failed is passed over while there is another one.
     package var retryTime: TimeAmount = .seconds(10)
+    /// Whether the request has the client's certificate in it, where the client showed one.
+    package var passesClientCertificate = false
     /// How long the server may put off its answer to one question with `Auth-Status: WAIT`, all waits together.
     package var waitBudget: TimeAmount = .seconds(60)
     /// Idle connections that are kept, on each event loop.

@@ -45,6 +45,7 @@ extension LookupRequest {
             writer.write("Auth-SSL: ", "on")
             if !tls.protocolVersion.isEmpty { writer.write("Auth-SSL-Protocol: ", tls.protocolVersion) }
             if !tls.cipher.isEmpty { writer.write("Auth-SSL-Cipher: ", tls.cipher) }
+            self.writeCertificate(tls, to: &writer)
         }
         if target.hasMoreHeaders { self.writeMore(to: &writer) }
         return try writer.finish(target.tail)
@@ -78,6 +79,16 @@ extension LookupRequest {
             writer.write("Auth-User: ", escaping: user)
             writer.write("Auth-Pass: ", "")
         }
+    }
+
+    private func writeCertificate(_ tls: TLSFacts, to writer: inout HeaderWriter) {
+        guard !tls.verification.isEmpty else { return }
+        writer.write("Auth-SSL-Verify: ", tls.verification)
+        if !tls.subject.isEmpty { writer.write("Auth-SSL-Subject: ", tls.subject) }
+        if !tls.issuer.isEmpty { writer.write("Auth-SSL-Issuer: ", tls.issuer) }
+        if !tls.serial.isEmpty { writer.write("Auth-SSL-Serial: ", tls.serial) }
+        if !tls.fingerprint.isEmpty { writer.write("Auth-SSL-Fingerprint: ", tls.fingerprint) }
+        if !tls.certificate.isEmpty { writer.write("Auth-SSL-Cert: ", escaping: tls.certificate) }
     }
 
     private func writeProxy(to writer: inout HeaderWriter) {

@@ -80,6 +80,15 @@ package struct LookupRequest: Equatable, Sendable {
         package var protocolVersion: String
         /// The cipher suite's name; likewise.
         package var cipher: String
+        /// What became of the client's certificate: SUCCESS, FAILED:reason or NONE; empty where none was asked for, and then
+        /// nothing below is sent.
+        package var verification = ""
+        /// The names in the certificate, as RFC 2253 writes them; each is left out where it is empty, as are those below.
+        package var subject = "", issuer = ""
+        /// The certificate's serial number, and its SHA-1 fingerprint, in hexadecimal.
+        package var serial = "", fingerprint = ""
+        /// The certificate in PEM; empty: not to be passed on.
+        package var certificate: [UInt8] = []
 
         /// Makes the facts of a connection.
         package init(protocolVersion: String = "", cipher: String = "") {

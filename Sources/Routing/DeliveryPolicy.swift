@@ -17,6 +17,9 @@ package struct DeliveryPolicy: Hashable, Sendable {
     /// Whether the texts of a backend's replies go on without its names and addresses.
     package var masksReplies = true
 
+    /// How connections to the backends are encrypted.
+    package var tls = BackendTLS()
+
     /// Makes the default policy.
     package init() {}
 }

@@ -104,6 +104,9 @@ public struct ClientSession: Sendable {
 
     private let name: String
     private let policy: EnvelopePolicy
+    /// Whether the session is not ready before TLS has begun with STARTTLS.
+    private let requiresStartTLS: Bool
+    private var isSecure = false
     private var state = State.greeting
     /// What the server said of itself; nothing before ``Action/ready``.
     public private(set) var capabilities = ServerCapabilities()
@@ -115,9 +118,11 @@ public struct ClientSession: Sendable {
     /// - Parameters:
     ///   - name: what to say in EHLO.
     ///   - policy: what to do where the server lacks an extension.
-    public init(name: String, policy: EnvelopePolicy = EnvelopePolicy()) {
+    ///   - requiresStartTLS: TLS begins before ``Action/ready``, or the session fails: never on in clear.
+    public init(name: String, policy: EnvelopePolicy = EnvelopePolicy(), requiresStartTLS: Bool = false) {
         self.name = name
         self.policy = policy
+        self.requiresStartTLS = requiresStartTLS
     }
 
     /// What the server announced; empty before ``Action/ready``.
@@ -239,6 +244,7 @@ extension ClientSession {
     /// The handshake is done: the session begins anew, without a greeting (RFC 3207 section 4.2).
     public mutating func tlsEstablished() -> Action {
         guard case .handshaking = self.state else { preconditionFailure("no handshake was begun") }
+        self.isSecure = true
         self.state = .extendedHello
         return .send([.ehlo(self.name)])
     }
@@ -284,11 +290,14 @@ extension ClientSession {
             if reply.isPositiveCompletion {
                 self.rememberName(reply)
                 self.capabilities = ServerCapabilities(ehloReply: reply)
+                if self.isAwaitingTLS { return self.demandTLS(reply) }
                 self.state = .idle(isDirty: false)
                 return .ready
             }
             guard !reply.isPositiveIntermediate else { return self.fail(.unexpectedReply, reply) }
             guard reply.isPermanentNegative else { return self.fail(.refusedSession, reply) }
+            // HELO has no extensions, and so no STARTTLS.
+            guard !self.isAwaitingTLS else { return self.fail(.noTLS, reply) }
             self.state = .hello
             return .send([.helo(self.name)])
         case .hello:
@@ -308,6 +317,7 @@ extension ClientSession {
             guard reply.isTransientNegative || reply.isPermanentNegative else {
                 return self.fail(.unexpectedReply, reply)
             }
+            guard !self.isAwaitingTLS else { return self.fail(.noTLS, reply) }
             self.state = .idle(isDirty: false)
             return .answered(.startTLS, reply)
         case .exchange(let exchange):
@@ -328,6 +338,15 @@ extension ClientSession {
         case .handshaking, .idle, .open, .failed:
             return self.fail(.unexpectedReply, reply)
         }
+    }
+
+    private var isAwaitingTLS: Bool { self.requiresStartTLS && !self.isSecure }
+
+    /// The server has answered EHLO in clear, where nothing else may be said in clear.
+    private mutating func demandTLS(_ reply: SMTPReply) -> Action {
+        guard self.extensions.contains(.startTLS) else { return self.fail(.noTLS, reply) }
+        self.state = .startingTLS
+        return .send([.startTLS])
     }
 
     private mutating func advance(_ exchange: Exchange, _ reply: SMTPReply) -> Action {

@@ -10,6 +10,8 @@ public struct ClientSessionError: Error, Hashable, Sendable {
         case unexpectedReply
         /// A reply came before the message was whole.
         case earlyReply
+        /// The server offers no STARTTLS, or refused it, where the session may not go on in clear.
+        case noTLS
     }
 
     /// What happened.

@@ -70,10 +70,16 @@ extension SMTPReply {
         553, .init(5, 6, 7), "Address is not ASCII, and SMTPUTF8 was not asked for")
     /// `220 2.0.0`: TLS begins (RFC 3207).
     public static let readyForTLS = SMTPReply(220, .init(2, 0, 0), "Start TLS")
+    /// `530 5.7.0`: nothing is served in clear (RFC 3207 section 4).
+    public static let mustStartTLS = SMTPReply(530, .init(5, 7, 0), "Must issue a STARTTLS command first")
     /// `454 4.7.0`: TLS cannot begin now (RFC 3207 section 4).
     public static let tlsUnavailable = SMTPReply(454, .init(4, 7, 0), "TLS not available now")
     /// `504 5.5.4`: a mechanism that was not announced (RFC 4954 section 4).
     public static let mechanismNotSupported = SMTPReply(504, .init(5, 5, 4), "Mechanism not supported")
+    /// `421 4.7.1`: the client's certificate is not to be trusted, then the channel closes.
+    public static let clientCertificateError = SMTPReply(421, .init(4, 7, 1), "SSL certificate error")
+    /// `421 4.7.1`: the client showed no certificate, then the channel closes.
+    public static let noClientCertificate = SMTPReply(421, .init(4, 7, 1), "No required SSL certificate")
     /// `501 5.7.0`: the client sent `*` (RFC 4954 section 4).
     public static let authenticationCancelled = SMTPReply(501, .init(5, 7, 0), "Authentication cancelled")
 }

@@ -1,8 +1,28 @@
 // STARTTLS (RFC 3207) and AUTH (RFC 4954): when they are in order. The handshake and the mechanisms are the caller's.
 
 extension ServerSession {
+    /// Whether the client has to begin TLS before anything else.
+    var isAwaitingTLS: Bool { self.configuration.requiresTLS && !self.isSecure }
+
+    /// What a command gets that has to wait for TLS; nil for the four that need not (RFC 3207 section 4).
+    mutating func refusalInClear(_ command: SMTPCommand) -> Action? {
+        switch command {
+        case .noop, .ehlo, .startTLS, .quit:
+            return nil
+        case .helo, .mail, .rcpt, .data, .rset, .vrfy, .help, .auth:
+            return .reply(.mustStartTLS)
+        case .bdat(let size, _):
+            // Its octets follow, whatever it is answered: none of them may be read as a command.
+            let bound: UInt64 = 1 << 20
+            return size > bound
+                ? self.close(.mustStartTLS) : .discardChunk(size: size, .mustStartTLS, resetsTransaction: false)
+        case .unimplemented:
+            return self.countError(.mustStartTLS)
+        }
+    }
+
     mutating func startTLS() -> Action {
-        guard self.configuration.offersTLS else { return self.countError(.notImplemented) }
+        guard self.configuration.offersTLS || self.isSecure else { return self.countError(.notImplemented) }
         switch self.state {
         case .connected where !self.isSecure, .identified where !self.isSecure:
             self.state = .startingTLS(isIdentified: self.state == .identified)
@@ -17,6 +37,7 @@ extension ServerSession {
         guard case .startingTLS = self.state else { preconditionFailure("no TLS was to begin") }
         self.state = .connected
         self.isSecure = true
+        self.extendedReply = self.configuration.announcement(isSecure: true).reply
         self.isAuthenticated = false
         self.greeting = nil
     }

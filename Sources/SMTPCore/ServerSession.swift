@@ -94,7 +94,7 @@ public struct ServerSession: Sendable {
     }
 
     let configuration: ServerSessionConfiguration
-    let extendedReply: SMTPReply
+    var extendedReply: SMTPReply
     var state: State
     var errors = 0
     var transactions = 0
@@ -102,17 +102,24 @@ public struct ServerSession: Sendable {
     public internal(set) var usesSMTPUTF8 = false
     /// What the client said in HELO or EHLO; nil before it did.
     public internal(set) var greeting: Greeting?
-    /// Whether the channel is under TLS that began with STARTTLS.
-    public internal(set) var isSecure = false
+    /// Whether the channel is under TLS.
+    public internal(set) var isSecure: Bool
     /// Whether the client has authenticated itself.
     public internal(set) var isAuthenticated = false
 
     /// Makes a session for a client that has just connected.
     ///
-    /// - Parameter isRefusing: greets with 554 and serves nothing but QUIT.
-    public init(configuration: ServerSessionConfiguration, extendedReply: SMTPReply, isRefusing: Bool = false) {
+    /// - Parameters:
+    ///   - extendedReply: the reply to EHLO for as long as the channel stays as it is.
+    ///   - isSecure: the channel is under TLS already.
+    ///   - isRefusing: greets with 554 and serves nothing but QUIT.
+    public init(
+        configuration: ServerSessionConfiguration, extendedReply: SMTPReply, isSecure: Bool = false,
+        isRefusing: Bool = false
+    ) {
         self.configuration = configuration
         self.extendedReply = extendedReply
+        self.isSecure = isSecure
         self.state = isRefusing ? .refusing : .connected
     }
 
@@ -169,12 +176,12 @@ extension ServerSession {
         case .mail, .rcpt, .bdat, .rset, .noop, .vrfy, .help, .quit, .unimplemented:
             break
         }
+        if self.isAwaitingTLS, let refusal = self.refusalInClear(command) { return refusal }
         switch command {
         case .helo(let name):
             return self.identify(.helo(name), SMTPReply(250, nil, self.configuration.serverName))
         case .ehlo(let name):
-            return self.identify(
-                .ehlo(name), self.isSecure ? self.configuration.announcement(isSecure: true).reply : self.extendedReply)
+            return self.identify(.ehlo(name), self.extendedReply)
         case .mail(let mail):
             return self.mail(mail)
         case .rcpt(let recipient):

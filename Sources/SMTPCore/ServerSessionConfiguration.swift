@@ -15,6 +15,8 @@ public struct ServerSessionConfiguration: Sendable {
     public var requiresAuthentication = false
     /// Whether STARTTLS is served (RFC 3207).
     public var offersTLS = false
+    /// Whether a client in clear is served nothing but NOOP, EHLO, STARTTLS and QUIT (RFC 3207 section 4).
+    public var requiresTLS = false
     /// The most octets in a message, announced as SIZE; 0 for no bound (RFC 1870 section 4).
     public var messageSize: UInt64 = 50 << 20
     /// The most recipients in a transaction; RFC 5321 section 4.5.3.1.8 asks for 100 at least.
@@ -39,13 +41,14 @@ public struct ServerSessionConfiguration: Sendable {
 
 extension ServerSessionConfiguration {
     /// The mechanisms that a client may use now: those that show a password are for TLS alone where TLS is to be had
-    /// (RFC 4954 section 4).
+    /// (RFC 4954 section 4), and all of them where nothing is served without it.
     public func mechanisms(isSecure: Bool) -> [String] {
         guard self.offersTLS, !isSecure else { return self.authMechanisms }
+        guard !self.requiresTLS else { return [] }
         return self.authMechanisms.filter { SASLMechanism(rawValue: $0)?.isForClearChannels ?? false }
     }
 
-    /// What EHLO announces, in clear or under TLS that began with STARTTLS.
+    /// What EHLO announces, in clear or under TLS (where STARTTLS is not offered again: RFC 3207 section 4.2).
     public func announcement(isSecure: Bool) -> EHLOAnnouncement {
         let mechanisms = self.mechanisms(isSecure: isSecure)
         var extensions = self.extensions

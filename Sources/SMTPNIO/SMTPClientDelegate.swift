@@ -28,9 +28,13 @@ package enum SMTPClientFailure: Error, Equatable {
     case session(ClientSessionError)
     /// What the server sent is no reply.
     case syntax(ReplySyntaxError)
-    /// The server had answered before it was asked, or said something behind its 220 to STARTTLS, which would be taken
-    /// for an answer under TLS (CVE-2021-38371).
+    /// The server had answered before it was asked.
     case answeredUnasked
+    /// The server, or somebody in between, said something in clear behind its 220 to STARTTLS, which would be taken for an
+    /// answer under TLS (CVE-2021-38371).
+    case injection
+    /// There is no TLS with the server, and there is to be.
+    case tls
     /// The server took too long.
     case timeout
     /// The server closed the connection, or it broke.

@@ -26,17 +26,26 @@ package final class SMTPClientHandler: ChannelInboundHandler, SweptSession {
     package private(set) var deadline = NIODeadline.distantFuture
 
     /// Makes a handler for a connection to a server; `name` is for EHLO. It does not keep `delegate` alive.
+    ///
+    /// - Parameter requiresStartTLS: the session is not ready before TLS has begun with STARTTLS.
     package init(
-        name: String, policy: EnvelopePolicy = EnvelopePolicy(), limits: ReplyLimits = ReplyLimits(),
+        name: String, policy: EnvelopePolicy = EnvelopePolicy(), requiresStartTLS: Bool = false,
+        limits: ReplyLimits = ReplyLimits(),
         timeouts: SMTPClientTimeouts = SMTPClientTimeouts(), sweep: SessionSweep, delegate: any SMTPClientDelegate
     ) {
         self.sweep = sweep
-        self.session = ClientSession(name: name, policy: policy)
+        self.session = ClientSession(name: name, policy: policy, requiresStartTLS: requiresStartTLS)
         self.parser = ReplyParser(limits: limits)
         self.limits = limits
         self.timeouts = timeouts
         self.delegate = delegate
     }
+
+    /// Whether the session goes on: nobody has closed it.
+    package var isConnected: Bool { self.context != nil }
+
+    /// The server's channel; nil once the session is closed.
+    package var channel: (any Channel)? { self.context?.channel }
 
     /// Whether a transaction can begin.
     package var isIdle: Bool { self.session.isIdle && self.context != nil }
@@ -189,6 +198,12 @@ extension SMTPClientHandler {
         self.ask { $0.tlsEstablished() }
     }
 
+    /// There is no TLS with the server: the session fails with ``SMTPClientFailure/tls``.
+    package func tlsFailed() {
+        guard self.context != nil else { return }
+        self.fail(.tls)
+    }
+
     /// Writes octets of the message, dots stuffed; they leave with ``flushMessage()``.
     package func writeMessage(_ octets: ByteBuffer) {
         self.context?.write(self.wrapOutboundOut(octets), promise: nil)
@@ -267,7 +282,7 @@ extension SMTPClientHandler {
         case .refused(let reply, let recipients):
             for _ in 0..<recipients { self.delegate?.clientAnswered(.recipient, reply) }
         case .startTLS:
-            guard !self.isAnsweredUnasked else { return self.fail(.answeredUnasked) }
+            guard !self.isAnsweredUnasked else { return self.fail(.injection) }
             self.delegate?.clientStartsTLS()
         case .fail(let error):
             self.fail(.session(error))

@@ -28,6 +28,8 @@ package protocol SMTPServerDelegate: AnyObject {
     var acceptsMessage: Bool { get }
     /// The client sent on behind a command whose reply it had to wait for.
     func earlyInputSeen()
+    /// Octets came in clear behind STARTTLS: they are thrown away, and nobody honest sends them (CVE-2011-0411).
+    func injectionSeen()
 
     /// TLS is asked for: what adds it to the channel in front of the handler, once 220 has been written; nil where it
     /// is not to be had now. Only where ``ServerSessionConfiguration/offersTLS``.
@@ -45,6 +47,7 @@ package protocol SMTPServerDelegate: AnyObject {
 
 extension SMTPServerDelegate {
     package func earlyInputSeen() {}
+    package func injectionSeen() { self.earlyInputSeen() }
     package func prepareTLS() -> (() throws -> Void)? { nil }
     package func authenticate(_ command: AuthCommand) { preconditionFailure("no mechanism was offered") }
     package func continueAuthentication(_ response: Secret) { preconditionFailure("no mechanism was offered") }

@@ -9,7 +9,9 @@ extension SMTPServerHandler {
         case .reply(let reply):
             self.outgoing.writeReply(reply, utf8: self.session.usesSMTPUTF8)
         case .replyAndClose(let reply):
-            if reply == .earlyInput { self.delegate?.earlyInputSeen() }
+            if reply == .earlyInput {
+                if line.isStartTLS { self.delegate?.injectionSeen() } else { self.delegate?.earlyInputSeen() }
+            }
             self.outgoing.writeReply(reply, utf8: self.session.usesSMTPUTF8)
             self.input = .closed
             self.delegate?.transactionReset()
@@ -62,7 +64,7 @@ extension SMTPServerHandler {
     private func startTLS(_ reply: SMTPReply) {
         guard let addTLS = self.delegate?.prepareTLS() else { return self.perform(self.session.tlsUnavailable()) }
         // What came in clear behind the command is nobody's, or an attacker's (CVE-2011-0411).
-        if self.incoming.readableBytes > 0 { self.delegate?.earlyInputSeen() }
+        if self.incoming.readableBytes > 0 { self.delegate?.injectionSeen() }
         self.incoming.clear()
         self.outgoing.writeReply(reply, utf8: self.session.usesSMTPUTF8)
         self.flush()
@@ -76,6 +78,14 @@ extension SMTPServerHandler {
             self.input = .closed
             self.context?.close(promise: nil)
         }
+    }
+}
+
+extension ByteBuffer {
+    /// Whether a line that is a command is STARTTLS.
+    fileprivate var isStartTLS: Bool {
+        var verb = self.getSlice(at: self.readerIndex, length: min(8, self.readableBytes)) ?? ByteBuffer()
+        return verb.readString(length: verb.readableBytes)?.uppercased() == "STARTTLS"
     }
 }
 
@@ -126,6 +136,12 @@ extension SMTPServerHandler {
 // MARK: Ends
 
 extension SMTPServerHandler {
+    /// Ends the session with this reply, whatever it is at.
+    package func refuse(_ reply: SMTPReply) {
+        if case .closed = self.input { return }
+        self.perform(self.session.close(reply))
+    }
+
     /// Ends the session as soon as no transaction is open: at once where there is none, else behind its last reply.
     package func drain() {
         self.isDraining = true

@@ -58,11 +58,14 @@ package final class SMTPServerHandler: ChannelDuplexHandler, SweptSession {
     package var deadline = NIODeadline.distantFuture
 
     /// Makes a handler for one connection; it keeps `delegate` until the session is closed.
+    ///
+    /// - Parameter isSecure: the channel is under TLS already.
     package init(
-        configuration: ServerSessionConfiguration, extendedReply: SMTPReply, timeouts: SMTPServerTimeouts,
-        form: MessageFramer.Form, sweep: SessionSweep, delegate: any SMTPServerDelegate
+        configuration: ServerSessionConfiguration, extendedReply: SMTPReply, isSecure: Bool = false,
+        timeouts: SMTPServerTimeouts, form: MessageFramer.Form, sweep: SessionSweep, delegate: any SMTPServerDelegate
     ) {
-        self.session = ServerSession(configuration: configuration, extendedReply: extendedReply)
+        self.session = ServerSession(
+            configuration: configuration, extendedReply: extendedReply, isSecure: isSecure)
         self.timeouts = timeouts
         self.form = form
         self.terms = MessageTerms(size: configuration.messageSize)
@@ -76,7 +79,10 @@ package final class SMTPServerHandler: ChannelDuplexHandler, SweptSession {
     /// How the client introduced itself; nil before it did.
     package var clientGreeting: ServerSession.Greeting? { self.session.greeting }
 
-    /// Whether the channel is under TLS that began with STARTTLS.
+    /// The client's channel; nil once that is gone.
+    package var channel: (any Channel)? { self.context?.channel }
+
+    /// Whether the channel is under TLS, or about to be: STARTTLS was answered.
     package var isSecure: Bool { self.session.isSecure }
 
     /// Whether the client has authenticated itself.

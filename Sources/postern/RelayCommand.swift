@@ -41,7 +41,12 @@ struct RelayCommand: AsyncParsableCommand {
         ResourceLimits.raiseOpenFiles()
 
         let hostName = ProcessInfo.processInfo.hostName
-        let state = RelayState(RelaySnapshot(configuration, hostName: hostName))
+        let state: RelayState
+        do {
+            state = RelayState(try RelaySnapshot(configuration, hostName: hostName))
+        } catch {
+            throw Failure.saying("postern relay: \(error)", Failure.configuration)
+        }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: EventLoops.count)
         let relay = RelayService(state: state, group: group, logger: logger) { makeBootstrap in
             var bound: [RelayService.BoundListener] = []
@@ -67,6 +72,7 @@ struct RelayCommand: AsyncParsableCommand {
         let reload = ReloadService(
             state: state, path: self.config, hostName: hostName, logger: logger,
             requests: await UnixSignalsSequence(trapping: .sighup))
+        let certificates = CertificateService(state: state, logger: logger)
         let probes = ProbeService(state: state, eventLoop: group.next(), logger: logger)
         let keeper = LeaseService(lease, group: group, logger: logger)
         // The last of them is shut down first; the lease is watched until the relay has drained.
@@ -74,6 +80,7 @@ struct RelayCommand: AsyncParsableCommand {
         if let keeper { services.append(.init(service: keeper)) }
         services.append(.init(service: relay, successTerminationBehavior: .gracefullyShutdownGroup))
         services.append(.init(service: reload))
+        services.append(.init(service: certificates))
         services.append(.init(service: probes))
         if let admin = configuration.admin {
             services.append(

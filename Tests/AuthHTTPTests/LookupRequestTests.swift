@@ -30,6 +30,35 @@ import Testing
         return String(buffer: try request.encode(to: LookupTarget(configuration, configuration.endpoints[0])))
     }
 
+    @Test(
+        "What is known of a client's certificate is sent in nginx's order, and nothing of it where none was asked for")
+    func certificate() throws {
+        var tls = LookupRequest.TLSFacts(protocolVersion: "TLSv1.3", cipher: "TLS_AES_128_GCM_SHA256")
+        tls.subject = "CN=b"
+        var request = Self.request()
+        request.tls = tls
+        #expect(try !self.text(request).contains("CN=b"))
+        tls.verification = "SUCCESS"
+        (tls.issuer, tls.serial, tls.fingerprint) = ("CN=a", "01", "a999")
+        tls.certificate = Array("-----BEGIN CERTIFICATE-----\n%+/=\n".utf8)
+        request.tls = tls
+        let expected = [
+            "Auth-SSL: on", "Auth-SSL-Protocol: TLSv1.3", "Auth-SSL-Cipher: TLS_AES_128_GCM_SHA256",
+            "Auth-SSL-Verify: SUCCESS", "Auth-SSL-Subject: CN=b", "Auth-SSL-Issuer: CN=a", "Auth-SSL-Serial: 01",
+            "Auth-SSL-Fingerprint: a999", "Auth-SSL-Cert: -----BEGIN%20CERTIFICATE-----%0A%25+/=%0A", "", "",
+        ]
+        let lines = try self.text(request).split(separator: "\r\n", omittingEmptySubsequences: false)
+        #expect(lines.suffix(expected.count).map(String.init) == expected)
+        for octet in ["\r\nAuth-User: x", "\n", "\r", "\u{0}", "\u{7F}"] {
+            for property in [\LookupRequest.TLSFacts.subject, \.issuer, \.serial, \.fingerprint, \.verification] {
+                var forged = tls
+                forged[keyPath: property] = "x" + octet
+                request.tls = forged
+                #expect(throws: LookupError.self) { try self.text(request) }
+            }
+        }
+    }
+
     @Test("A question about a recipient has nginx's headers in nginx's order")
     func recipient() throws {
         let expected = [

@@ -7,6 +7,8 @@ final class RelayUnderTest: Sendable {
     let port: UInt16
     /// Where postern-admin may ask it.
     let adminSocket: String
+    /// Its relay.yaml.
+    private let configuration: String
     /// The descriptors that it had open when it said that it was ready, before anybody came.
     let descriptorsWhenReady: Int
 
@@ -37,6 +39,7 @@ final class RelayUnderTest: Sendable {
               allow: [postern-admin]
             """)
         adminSocket = "\(folder)/admin.sock"
+        self.configuration = configuration
         program = try network.start([RelayWorld.postern, "relay", "--config", configuration], as: "postern")
         _ = try program.line { $0.contains("ready") }
         descriptorsWhenReady = RelayUnderTest.descriptors(of: program)
@@ -70,6 +73,12 @@ final class RelayUnderTest: Sendable {
     }
 
     deinit { program.kill(SIGTERM) }
+
+    /// Writes relay.yaml anew; SIGHUP makes the relay read it.
+    func rewrite(_ change: (String) -> String) throws {
+        let text = try String(contentsOfFile: self.configuration, encoding: .utf8)
+        try Data(change(text).utf8).write(to: URL(fileURLWithPath: self.configuration))
+    }
 
     /// Opens a session and says EHLO.
     func greeted() throws -> SMTPDialogue { try SMTPDialogue.greeted(network, port: port) }

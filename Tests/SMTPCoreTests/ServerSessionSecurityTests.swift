@@ -190,3 +190,53 @@ private func session(
         #expect(chunked.receive(.bdat(size: 6, isLast: true)) == .replyAndClose(.badSequence))
     }
 }
+
+@Suite struct RequiredTLSTests {
+    private func required() -> ServerSession {
+        session(.connected) { $0.requiresTLS = true }
+    }
+
+    @Test("Where TLS is required all but NOOP, EHLO, STARTTLS and QUIT is 530 before it")
+    func refused() {
+        let refused: [SMTPCommand] = [
+            .helo("x"), .mail(mail), .data, .rset, .vrfy, .help, .auth(AuthCommand(mechanism: "PLAIN")),
+        ]
+        for command in refused {
+            var session = self.required()
+            #expect(session.receive(command) == .reply(.mustStartTLS))
+        }
+        var session = self.required()
+        #expect(session.receive(.unimplemented) == .reply(.mustStartTLS))
+        #expect(
+            session.receive(.bdat(size: 5, isLast: true))
+                == .discardChunk(size: 5, .mustStartTLS, resetsTransaction: false))
+        #expect(session.receive(.noop) == .reply(.ok))
+        #expect(session.receive(.startTLS) == .startTLS(.readyForTLS))
+        session.tlsEstablished()
+        #expect(session.receive(.rset) == .resetTransaction(.ok))
+        #expect(session.receive(.quit) == .replyAndClose(.bye))
+    }
+
+    @Test("EHLO announces STARTTLS in clear, and AUTH where it may be used")
+    func announced() {
+        var configuration = ServerSessionConfiguration(serverName: "mx.example")
+        configuration.offersTLS = true
+        configuration.authMechanisms = ["PLAIN"]
+        #expect(configuration.announcement(isSecure: false).extensions.isSuperset(of: [.startTLS, .auth]))
+        #expect(!configuration.announcement(isSecure: true).extensions.contains(.startTLS))
+        configuration.requiresTLS = true
+        #expect(!configuration.announcement(isSecure: false).extensions.contains(.auth))
+        #expect(configuration.announcement(isSecure: true).extensions.contains(.auth))
+    }
+
+    @Test("A session that begins under TLS has no STARTTLS, and may do all the rest")
+    func implicit() {
+        var configuration = ServerSessionConfiguration(serverName: "mx.example")
+        configuration.requiresTLS = true
+        let reply = configuration.announcement(isSecure: true).reply
+        var session = ServerSession(configuration: configuration, extendedReply: reply, isSecure: true)
+        #expect(session.receive(.ehlo("x")) == .resetTransaction(reply))
+        #expect(session.receive(.startTLS) == .reply(.badSequence))
+        #expect(session.receive(.mail(mail)) == .beginTransaction(mail, .ok))
+    }
+}

@@ -111,7 +111,7 @@ import Testing
         }
         let together = try begun()
         try together.serverSays(("220 go\r\n" + injected).utf8)
-        #expect(together.takeLog() == ["A: failed answeredUnasked"])
+        #expect(together.takeLog() == ["A: failed injection"])
         #expect(!together.channel.isActive)
         // In a segment of its own it would be the TLS engine's; what reaches us all the same is no reply of ours.
         let apart = try begun()

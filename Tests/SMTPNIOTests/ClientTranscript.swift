@@ -155,7 +155,7 @@ final class ClientPlayer: SMTPClientDelegate {
         switch failure {
         case .session(let error): self.note("failed \(error.code) \(error.reply)")
         case .syntax(let error): self.note("failed \(error)")
-        case .answeredUnasked, .timeout, .closed: self.note("failed \(failure)")
+        case .answeredUnasked, .injection, .tls, .timeout, .closed: self.note("failed \(failure)")
         }
     }
     func clientWritabilityChanged(_ isWritable: Bool) {}

@@ -88,7 +88,9 @@ extension ConfigurationDecoder {
 
     /// Passwords in clear, where others than this machine may listen.
     mutating func warnOfClearText(_ listener: RelayConfiguration.Listener, _ mark: YAMLMark, _ path: String) {
-        guard listener.mechanisms.contains(.plain) || listener.mechanisms.contains(.login) else { return }
+        guard listener.tls == .none, listener.mechanisms.contains(.plain) || listener.mechanisms.contains(.login) else {
+            return
+        }
         if case .address(let address, port: _) = listener.place, address.isLoopback { return }
         self.warning(mark, path, "passwords would cross the network in clear here (auth without tls)")
     }

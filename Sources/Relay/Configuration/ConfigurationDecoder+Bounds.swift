@@ -34,7 +34,8 @@ extension ConfigurationDecoder {
 
     mutating func timeouts(_ node: YAMLNode, into timeouts: inout RelayConfiguration.Timeouts) {
         let keys = Keys(
-            "command", "data-block", "connect", "greeting", "backend-command", "backend-data-block", "recipient",
+            "command", "data-block", "handshake", "connect", "greeting", "backend-command", "backend-data-block",
+            "recipient",
             "data",
             "final-dot")
         guard let fields = self.fields(node, "timeouts", keys) else { return }
@@ -42,6 +43,7 @@ extension ConfigurationDecoder {
         let table: [(String, WritableKeyPath<RelayConfiguration.Timeouts, TimeAmount>, ClosedRange<TimeAmount>)] = [
             ("command", \.command, .seconds(1)...(.hours(1))),
             ("data-block", \.dataBlock, .seconds(1)...(.hours(1))),
+            ("handshake", \.handshake, .seconds(1)...(.minutes(10))),
             ("connect", \.connect, .milliseconds(100)...(.minutes(4))),
             ("greeting", \.greeting, .seconds(1)...(.minutes(10))),
             ("backend-command", \.backendCommand, .seconds(1)...(.minutes(10))),

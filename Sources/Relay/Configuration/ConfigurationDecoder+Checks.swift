@@ -14,6 +14,7 @@ extension ConfigurationDecoder {
         self.checkLoops(draft)
         self.checkPatterns(draft)
         self.checkSizes(draft)
+        self.checkSecurity(draft)
 
         let groups = draft.groups.map(\.value)
         var used: Set<String> = []
@@ -39,8 +40,8 @@ extension ConfigurationDecoder {
             self.warning(group.mark, group.path, "nothing leads to this group")
         }
         return RelayConfiguration(
-            serverName: draft.serverName, listeners: draft.listeners.map(\.value), groups: groups, routes: routes,
-            postmaster: postmaster, lookup: draft.lookup, lookupPolicy: draft.lookupPolicy,
+            serverName: draft.serverName, listeners: draft.listeners.map(\.value), tls: draft.tls, groups: groups,
+            routes: routes, postmaster: postmaster, lookup: draft.lookup, lookupPolicy: draft.lookupPolicy,
             resolver: draft.resolver, limits: draft.limits, timeouts: draft.timeouts, admin: draft.admin)
     }
 

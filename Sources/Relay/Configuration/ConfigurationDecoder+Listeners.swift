@@ -7,20 +7,21 @@ extension ConfigurationDecoder {
         ServerExtensions.ofRelay.union(.ofBackends).isSuperset(of: $0.extension)
     }
 
-    mutating func listeners(_ node: YAMLNode) -> [ConfigurationDraft.Placed<RelayConfiguration.Listener>] {
+    mutating func listeners(
+        _ node: YAMLNode, into draft: inout ConfigurationDraft
+    ) -> [ConfigurationDraft.Placed<RelayConfiguration.Listener>] {
         guard let elements = self.elements(node, "listeners") else { return [] }
         if elements.isEmpty { self.error(node.mark, "listeners", "there has to be one at least") }
         return elements.enumerated().compactMap { index, element in
             let path = "listeners[\(index)]"
             let keys = Keys(
-                "socket", "address", "tls", "ehlo", "pipelining", "hello", "greeting", "auth", "users", "lookup")
+                "socket", "address", "tls", "certificates", "client-certificates", "ehlo", "pipelining", "hello",
+                "greeting", "auth", "users", "lookup")
             guard let fields = self.fields(element, path, keys) else { return nil }
-            if let tls = fields["tls"] {
-                _ = self.word(tls, path + ".tls", ["none"], later: ["starttls", "required", "implicit"])
-            }
             var listener = RelayConfiguration.Listener(.socket(name: ""))
             self.settings(fields, path, into: &listener)
             self.authentication(fields, path, into: &listener)
+            self.security(fields, path, into: &listener, &draft)
             let mark: YAMLMark
             switch (fields["socket"], fields["address"]) {
             case (nil, nil):

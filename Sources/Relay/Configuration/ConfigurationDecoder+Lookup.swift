@@ -5,7 +5,9 @@ import Routing
 
 extension ConfigurationDecoder {
     /// What a lookup has, of all listeners or of one.
-    static let lookupKeys = Keys("url", "urls", "timeout", "headers", "more-headers", "ca", "allow", later: ["message"])
+    static let lookupKeys = Keys(
+        "url", "urls", "timeout", "headers", "more-headers", "ca", "allow", "pass-client-certificate",
+        later: ["message", "tls"])
 
     /// Whom to ask: the lookup of all listeners, or of one.
     mutating func lookup(_ node: YAMLNode, _ path: String, keys: Keys) -> LookupConfiguration? {
@@ -17,6 +19,7 @@ extension ConfigurationDecoder {
         let more = fields["more-headers"].flatMap { self.word($0, path + ".more-headers", ["on", "off"]) }
         let trusted = fields["ca"].flatMap { self.trustedCertificates($0, path + ".ca") }
         let allow = fields["allow"].map { self.allowances($0, path + ".allow") }
+        let passes = self.either(fields["pass-client-certificate"], path + ".pass-client-certificate", "on", or: "off")
         let endpoints = self.endpoints(fields, path)
         guard !endpoints.isEmpty else { return nil }
         if let ca = fields["ca"], !endpoints.contains(where: \.isSecure) {
@@ -28,6 +31,7 @@ extension ConfigurationDecoder {
         configuration.sendsMoreHeaders = more == "on"
         configuration.trustedCertificates = trusted
         configuration.allow = allow
+        configuration.passesClientCertificate = passes ?? false
         return configuration
     }
 

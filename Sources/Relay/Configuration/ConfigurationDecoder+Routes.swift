@@ -27,7 +27,7 @@ extension ConfigurationDecoder {
             if let identity = fields["identity"] {
                 _ = self.word(identity, path + ".identity", ["none"], later: ["xclient", "proxy-v1", "proxy-v2"])
             }
-            if let tls = fields["tls"] { _ = self.word(tls, path + ".tls", ["none"], later: ["starttls", "implicit"]) }
+            group.policy.tls = self.backendTLS(fields["tls"], path + ".tls", into: &draft)
             draft.groups.append(.init(value: group, mark: entry.mark, path: path))
         }
     }
@@ -70,7 +70,7 @@ extension ConfigurationDecoder {
     mutating func routes(_ node: YAMLNode, into draft: inout ConfigurationDraft) {
         for (index, element) in (self.elements(node, "routes") ?? []).enumerated() {
             let path = "routes[\(index)]"
-            let keys = Keys("recipients", "group", "backends", "reject", "message")
+            let keys = Keys("recipients", "group", "backends", "reject", "message", "tls")
             guard let fields = self.fields(element, path, keys) else { continue }
             var route = ConfigurationDraft.RouteDraft(recipients: [], target: nil)
             if let recipients = fields["recipients"] {
@@ -80,6 +80,9 @@ extension ConfigurationDecoder {
             }
             if let message = fields["message"], fields["backends"] == nil {
                 self.error(message.mark, path, "a message belongs to backends: write it in the group")
+            }
+            if let tls = fields["tls"], fields["backends"] == nil {
+                self.error(tls.mark, path, "tls belongs to backends: write it in the group")
             }
             route.target = self.target(fields, element.mark, path, into: &draft)
             self.checkPostmaster(route)
@@ -109,6 +112,7 @@ extension ConfigurationDecoder {
             var group = BackendGroup(name: path, backends: [])
             group.backends = self.backends(node, path + ".backends", into: &draft)
             group.policy = self.message(fields["message"], path + ".message", over: draft.policy, into: &draft)
+            group.policy.tls = self.backendTLS(fields["tls"], path + ".tls", into: &draft)
             return .init(value: .inline(group), mark: node.mark, path: path + ".backends")
         case (nil, nil, let reject?):
             let path = path + ".reject"

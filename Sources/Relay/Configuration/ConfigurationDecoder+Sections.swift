@@ -23,7 +23,19 @@ struct ConfigurationDraft {
         case reject(SMTPReply)
     }
 
+    /// A file that the configuration names.
+    enum File {
+        case authorities(String)
+        case certificate(CertificateFiles)
+    }
+
     var serverName: String?
+    var tls = RelayConfiguration.TLS()
+    /// Every file that the configuration names.
+    var files: [Placed<File>] = []
+    /// The listeners with TLS, and the `client-certificates` of those that verify them.
+    var secured: [Placed<RelayConfiguration.Listener>] = []
+    var verifying: [Placed<String>] = []
     var listeners: [Placed<RelayConfiguration.Listener>] = []
     /// Every name under `groups:`, also of groups with mistakes.
     var groupNames: [String] = []
@@ -49,15 +61,14 @@ extension ConfigurationDecoder {
     mutating func draft(_ root: YAMLNode) -> ConfigurationDraft? {
         let keys = Keys(
             "server", "listeners", "message", "groups", "routes", "postmaster", "lookup", "resolver", "limits",
-            "timeouts",
-            "admin",
-            later: ["tls"])
+            "timeouts", "admin", "tls")
         guard let fields = self.fields(root, "", keys) else { return nil }
         var draft = ConfigurationDraft()
         if let node = fields["server"] { draft.serverName = self.server(node) }
         self.hasLookup = fields["lookup"] != nil
         draft.hasListeners = fields["listeners"] != nil
-        if let node = fields["listeners"] { draft.listeners = self.listeners(node) }
+        if let node = fields["listeners"] { draft.listeners = self.listeners(node, into: &draft) }
+        if let node = fields["tls"] { self.tls(node, into: &draft) }
         // First, since groups, routes and the lookup begin with what it says.
         draft.policy = self.message(fields["message"], "message", over: draft.policy, into: &draft)
         draft.lookupPolicy = draft.policy
@@ -93,10 +104,14 @@ extension ConfigurationDecoder {
     }
 
     private mutating func lookupPolicy(_ node: YAMLNode, into draft: inout ConfigurationDraft) -> DeliveryPolicy {
-        guard case .mapping(let entries) = node.content,
-            let entry = entries.first(where: { $0.key == "message" }), !entry.value.isNull
-        else { return draft.policy }
-        return self.message(entry.value, "lookup.message", over: draft.policy, into: &draft)
+        guard case .mapping(let entries) = node.content else { return draft.policy }
+        func value(_ key: String) -> YAMLNode? {
+            entries.first { $0.key == key && !$0.value.isNull }?.value
+        }
+        var policy = draft.policy
+        if let node = value("message") { policy = self.message(node, "lookup.message", over: policy, into: &draft) }
+        policy.tls = self.backendTLS(value("tls"), "lookup.tls", into: &draft)
+        return policy
     }
 
     // MARK: Admin

@@ -34,6 +34,12 @@ extension RelayConfiguration {
         /// The texts of the lines of the greeting: the first behind the host name, the others alone (RFC 5321 section
         /// 4.2). Printable ASCII; one to ``longestGreeting``.
         package var greeting = ["ESMTP ready"]
+        /// How clients' connections are encrypted.
+        package var tls = TLSMode.none
+        /// The certificates that clients are shown here; none: those of `tls` at the top.
+        package var certificates: [CertificateFiles] = []
+        /// Whether clients are asked for certificates.
+        package var clientCertificates = ClientCertificates.off
 
         /// Which SASL mechanisms are served, in the order in which they are announced; without any AUTH is not served.
         package var mechanisms: [SASLMechanism] = []

@@ -1,5 +1,5 @@
 extension RelayConfiguration {
-    /// Reads and checks a file of at most 1 MiB.
+    /// Reads and checks a file of at most 1 MiB, and the files of certificates that it names.
     ///
     /// Fails with every problem at once; where the file cannot be read, with one at line 0.
     package static func load(path: String) throws(ConfigurationError) -> LoadedConfiguration {
@@ -27,7 +27,10 @@ extension RelayConfiguration {
         for problem in tree.problems { decoder.error(problem.mark, "", problem.message) }
         var configuration: RelayConfiguration?
         if let root = tree.root {
-            if let draft = decoder.draft(root) { configuration = decoder.assemble(draft, root: root.mark) }
+            if let draft = decoder.draft(root) {
+                configuration = decoder.assemble(draft, root: root.mark)
+                if readsFiles { decoder.checkFiles(draft) }
+            }
         } else if tree.problems.isEmpty {
             decoder.error(YAMLMark(line: 1, column: 1), "", "the file is empty")
         }

@@ -9,6 +9,7 @@ extension RelayConfiguration {
     package var summary: String {
         var lines = ["server: \(self.serverName ?? "the host name")"]
         lines += self.listeners.map { "listener: \($0)" }
+        lines += self.tls.words.isEmpty ? [] : ["tls: " + self.tls.words.joined(separator: ", ")]
         lines += self.groups.map { "group \($0.name): \(Self.text($0))" }
         lines += self.routes.map { route in
             "route: \(route.recipients.map(\.description).joined(separator: " ")) -> \(Self.text(route.target))"
@@ -61,7 +62,7 @@ extension RelayConfiguration {
 
     private static func text(_ policy: DeliveryPolicy) -> String {
         let changes = policy.changes
-        return changes.isEmpty ? "" : "; message: \(changes.joined(separator: ", "))"
+        return (changes.isEmpty ? "" : "; message: \(changes.joined(separator: ", "))") + policy.tls.words
     }
 }
 
@@ -73,6 +74,11 @@ extension RelayConfiguration.Listener: CustomStringConvertible {
             parts.append((["ehlo"] + (ehlo.isEmpty ? ["nothing"] : ehlo.keywords)).joined(separator: " "))
         }
         if !self.isPipeliningStrict { parts.append("pipelining tolerant") }
+        if self.tls != .none { parts.append("tls \(self.tls.rawValue)") }
+        parts += self.certificates.map { "certificate \($0.certificate)" }
+        if self.clientCertificates != .off {
+            parts.append("client-certificates \(self.clientCertificates.rawValue)")
+        }
         if !self.requiresHello { parts.append("hello optional") }
         if self.greeting != Self(self.place).greeting {
             parts.append("greeting " + self.greeting.map { "\"\($0)\"" }.joined(separator: " "))
@@ -82,7 +88,9 @@ extension RelayConfiguration.Listener: CustomStringConvertible {
             parts.append("auth " + words.joined(separator: " "))
         }
         if let users = self.users { parts.append("users \(users)") }
-        if let lookup = self.lookup { parts.append("lookup \(lookup.endpoints.map { "\($0)" }.joined(separator: " "))") }
+        if let lookup = self.lookup {
+            parts.append("lookup \(lookup.endpoints.map { "\($0)" }.joined(separator: " "))")
+        }
         return parts.joined(separator: ", ")
     }
 }
@@ -98,6 +106,31 @@ private struct Changes<Settings> {
     ) {
         let value = self.settings[keyPath: property]
         if value != self.defaults[keyPath: property] { self.words.append("\(key) \(text(value))") }
+    }
+}
+
+extension RelayConfiguration.TLS {
+    fileprivate var words: [String] {
+        var changes = Changes(settings: self, defaults: Self())
+        changes.add("protocols", \.protocols) { $0.map(\.rawValue).sorted().joined(separator: " ") }
+        changes.add("ciphers", \.ciphers) { $0.joined(separator: ":") }
+        changes.add("session-tickets", \.sessionTickets) { $0 ? "on" : "off" }
+        changes.add("client-ca", \.clientAuthorities) { $0 ?? "none" }
+        changes.add("verify-depth", \.verifyDepth)
+        return self.certificates.map { "certificate \($0.certificate)" } + changes.words
+    }
+}
+
+extension BackendTLS {
+    fileprivate var words: String {
+        guard self.mode != .none else { return "" }
+        var changes = Changes(settings: self, defaults: Self(mode: self.mode))
+        changes.add("verify", \.verifies) { $0 ? "on" : "off" }
+        changes.add("ca", \.authorities) { $0 ?? "the system's" }
+        changes.add("name", \.name) { $0 ?? "its own" }
+        changes.add("certificate", \.certificate) { $0?.certificate ?? "none" }
+        changes.add("protocols", \.protocols) { $0.map(\.rawValue).sorted().joined(separator: " ") }
+        return "; tls: " + ([self.mode.rawValue] + changes.words).joined(separator: ", ")
     }
 }
 
@@ -133,7 +166,8 @@ extension RelayConfiguration.Timeouts {
     fileprivate var changes: [String] {
         var changes = Changes(settings: self, defaults: Self())
         for (key, property) in [
-            ("command", \Self.command), ("data-block", \.dataBlock), ("connect", \.connect), ("greeting", \.greeting),
+            ("command", \Self.command), ("data-block", \.dataBlock), ("handshake", \.handshake),
+            ("connect", \.connect), ("greeting", \.greeting),
             ("backend-command", \.backendCommand), ("backend-data-block", \.backendDataBlock),
             ("recipient", \.recipient), ("data", \.data), ("final-dot", \.finalDot),
         ] {

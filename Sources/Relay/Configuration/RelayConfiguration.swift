@@ -9,6 +9,8 @@ package struct RelayConfiguration: Equatable, Sendable {
     package var serverName: String?
     /// Where clients connect; at least one, no two the same.
     package var listeners: [Listener]
+    /// The certificates, and what goes with them.
+    package var tls: TLS
     /// The groups under `groups:`, in their order.
     package var groups: [BackendGroup]
     /// The routes, in their order; a group that was written inside a route is in it alone.
@@ -33,6 +35,7 @@ package struct RelayConfiguration: Equatable, Sendable {
     package init(
         serverName: String? = nil,
         listeners: [Listener],
+        tls: TLS = TLS(),
         groups: [BackendGroup] = [],
         routes: [Route] = [],
         postmaster: BackendGroup? = nil,
@@ -45,6 +48,7 @@ package struct RelayConfiguration: Equatable, Sendable {
     ) {
         self.serverName = serverName
         self.listeners = listeners
+        self.tls = tls
         self.groups = groups
         self.routes = routes
         self.postmaster = postmaster
@@ -105,6 +109,8 @@ extension RelayConfiguration {
         package var command: TimeAmount = .minutes(5)
         /// The wait for the client's next part of a message (section 4.5.3.2.5).
         package var dataBlock: TimeAmount = .minutes(3)
+        /// A client's TLS handshake as a whole.
+        package var handshake: TimeAmount = .minutes(1)
         /// Making one connection to a backend.
         package var connect: TimeAmount = .seconds(30)
         /// The wait for a backend's greeting (section 4.5.3.2.1).

@@ -1,5 +1,6 @@
 import NIOCore
 import NIOPosix
+import NIOSSL
 import Routing
 import SMTPCore
 import SMTPNIO
@@ -21,9 +22,13 @@ final class ProbeRound {
         self.sweep = SessionSweep(eventLoop: eventLoop)
     }
 
-    /// Asks a backend what it has.
-    func ask(_ backend: BackendAddress) -> EventLoopFuture<ServerCapabilities> {
-        let probe = Probe(name: self.name, sweep: self.sweep, promise: self.eventLoop.makePromise())
+    /// Asks a backend what it has, under TLS where `tls` says so; `context` is for that.
+    func ask(
+        _ backend: BackendAddress, _ tls: BackendTLS, _ context: NIOSSLContext?
+    ) -> EventLoopFuture<ServerCapabilities> {
+        let probe = Probe(
+            name: self.name, sweep: self.sweep, backend: backend, tls: tls, context: context,
+            promise: self.eventLoop.makePromise())
         self.probes[ObjectIdentifier(probe)] = probe
         let limit = self.eventLoop.assumeIsolated().scheduleTask(in: self.timeout) { probe.cancel() }
         probe.answer.assumeIsolated().whenComplete { _ in
@@ -52,9 +57,20 @@ private final class Probe: SMTPClientDelegate {
     /// Nil once there is an answer.
     private var handler: SMTPClientHandler?
 
-    init(name: String, sweep: SessionSweep, promise: EventLoopPromise<ServerCapabilities>) {
+    private let backend: BackendAddress
+    private let tls: BackendTLS
+    private let context: NIOSSLContext?
+
+    init(
+        name: String, sweep: SessionSweep, backend: BackendAddress, tls: BackendTLS, context: NIOSSLContext?,
+        promise: EventLoopPromise<ServerCapabilities>
+    ) {
         self.promise = promise
-        self.handler = SMTPClientHandler(name: name, sweep: sweep, delegate: self)
+        self.backend = backend
+        self.tls = tls
+        self.context = context
+        self.handler = SMTPClientHandler(
+            name: name, requiresStartTLS: tls.mode == .startTLS, sweep: sweep, delegate: self)
     }
 
     var answer: EventLoopFuture<ServerCapabilities> { self.promise.futureResult }
@@ -69,6 +85,7 @@ private final class Probe: SMTPClientDelegate {
         case (.success(let channel), let handler?):
             do {
                 try channel.pipeline.syncOperations.addHandler(handler)
+                if self.tls.mode == .implicit { try self.beginTLS(on: channel, handler) }
             } catch {
                 channel.close(promise: nil)
                 self.end(.failure(error))
@@ -83,6 +100,19 @@ private final class Probe: SMTPClientDelegate {
     func clientReady() {
         guard let handler = self.handler else { return }
         self.end(.success(handler.capabilities))
+    }
+
+    func clientStartsTLS() {
+        guard let handler = self.handler, let channel = handler.channel else { return }
+        do { try self.beginTLS(on: channel, handler) } catch { handler.tlsFailed() }
+    }
+
+    private func beginTLS(on channel: any Channel, _ handler: SMTPClientHandler) throws {
+        guard let context = self.context else { return handler.tlsFailed() }
+        // (That it failed is what the probe's own failure says; a session that meets it says why.)
+        try BackendTLSWatcher.begin(
+            on: channel, self.tls, context, for: handler, hostName: self.backend.hostName
+        ) { _ in }
     }
 
     func clientFailed(_ failure: SMTPClientFailure) {

@@ -76,12 +76,12 @@ package final class ProbeService: Service {
         await withTaskCancellationHandler {
             await withTaskGroup(of: (BackendAddress, Result<ServerCapabilities, any Error>).self) { group in
                 for backend in rest.prefix(Self.concurrency) {
-                    group.addTask { (backend, await self.ask(backend, probes)) }
+                    group.addTask { (backend, await self.ask(backend, snapshot, probes)) }
                 }
                 rest = rest.dropFirst(Self.concurrency)
                 for await (backend, result) in group {
                     if let next = rest.popFirst(), !Task.isCancelled {
-                        group.addTask { (next, await self.ask(next, probes)) }
+                        group.addTask { (next, await self.ask(next, snapshot, probes)) }
                     }
                     self.report(backend, result, &failing)
                 }
@@ -92,10 +92,15 @@ package final class ProbeService: Service {
     }
 
     private func ask(
-        _ backend: BackendAddress, _ probes: NIOLoopBound<ProbeRound>
+        _ backend: BackendAddress, _ snapshot: RelaySnapshot, _ probes: NIOLoopBound<ProbeRound>
     ) async -> Result<ServerCapabilities, any Error> {
         do {
-            return .success(try await self.eventLoop.flatSubmit { probes.value.ask(backend) }.get())
+            // A backend of several groups is asked as the first of them would.
+            let groups = snapshot.configuration.allGroups
+            let tls = groups.first { $0.backends.contains { $0.address == backend } }?.policy.tls ?? BackendTLS()
+            let context = self.state.tls.client(tls)
+            return .success(
+                try await self.eventLoop.flatSubmit { probes.value.ask(backend, tls, context) }.get())
         } catch {
             return .failure(error)
         }

@@ -99,6 +99,8 @@ package struct RelayService: Service {
                     let count = state.connections.add(1, ordering: .relaxed).newValue
                     channel.closeFuture.whenComplete { _ in state.connections.subtract(1, ordering: .relaxed) }
                     guard count <= terms.snapshot.configuration.limits.connections else {
+                        // Where TLS begins with the connection, a word in clear would be none.
+                        guard terms.tls != .implicit else { throw ChannelError.alreadyClosed }
                         return try channel.pipeline.syncOperations.addHandler(RefusalHandler(.tooManyConnections))
                     }
                     try loops.serve(channel, terms)
@@ -127,28 +129,8 @@ private struct LoopContexts: Sendable {
             preconditionFailure("a channel on a loop of another group")
         }
         let client = try channel.remoteAddress.orUnknown()
-        let facts = ClientFacts(address: client, local: channel.localAddress)
-        guard let resolver = terms.snapshot.configuration.resolver else {
-            return try Self.begin(context, facts, channel, terms)
-        }
-        let hostName = HostNameHandler(
-            resolver: context.nameResolver(resolver), sweep: context.sweep, client: facts
-        ) { facts, channel in
-            try Self.begin(context, facts, channel, terms)
-        }
-        try channel.pipeline.syncOperations.addHandler(hostName)
-    }
-
-    /// Gives a client that all is known of its session, which greets it.
-    private static func begin(
-        _ context: LoopContext, _ client: ClientFacts, _ channel: any Channel, _ terms: SessionTerms
-    ) throws {
-        let session = RelaySession(context: context, client: client, listener: terms.listener)
-        let handler = SMTPServerHandler(
-            configuration: terms.session, extendedReply: terms.extendedReply, timeouts: terms.snapshot.serverTimeouts,
-            form: .stuffed, sweep: context.sweep, delegate: session)
-        session.start(handler)
-        try channel.pipeline.syncOperations.addHandler(handler)
+        try RelaySession.serve(
+            channel, ClientFacts(address: client, local: channel.localAddress), terms, context: context)
     }
 
     /// Returns once every loop has done what had been given to it.
@@ -177,26 +159,4 @@ extension Optional where Wrapped == SocketAddress {
         guard let self else { throw ChannelError.alreadyClosed }
         return self
     }
-}
-
-/// Says one reply to a client that cannot be served, and closes.
-private final class RefusalHandler: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-    typealias OutboundOut = ByteBuffer
-
-    private let reply: SMTPReply
-
-    init(_ reply: SMTPReply) {
-        self.reply = reply
-    }
-
-    func channelActive(context: ChannelHandlerContext) {
-        var octets = ByteBuffer()
-        octets.writeReply(self.reply)
-        context.writeAndFlush(self.wrapOutboundOut(octets)).assumeIsolated().whenComplete { _ in
-            context.close(promise: nil)
-        }
-    }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {}
 }

@@ -12,6 +12,10 @@ package final class RelaySnapshot: Sendable {
     /// The same name, marked, for EHLO to backends.
     let hop: HopName
     let routes: RouteTable
+    /// The certificates that the files held when the configuration was read; ``RelayState/tls`` has those of now.
+    let tls: TLSContexts
+    /// What was to be seen of those files then.
+    let tlsStamps: [String: FileStamp]
     /// Every backend of every group, each once.
     let backends: Set<BackendAddress>
     let serverTimeouts: SMTPServerTimeouts
@@ -19,7 +23,12 @@ package final class RelaySnapshot: Sendable {
     private let balancers: Mutex<[String: Balancer]>
 
     /// Makes a snapshot; `hostName` is the server's name where the configuration has none.
-    package init(_ configuration: RelayConfiguration, hostName: String) {
+    ///
+    /// Reads the files of certificates, and fails where one cannot be used.
+    package init(_ configuration: RelayConfiguration, hostName: String) throws(TLSFileError) {
+        // Before they are read: what changes meanwhile is read once more.
+        self.tlsStamps = configuration.tlsStamps()
+        self.tls = try TLSContexts(configuration)
         self.configuration = configuration
         self.serverName = configuration.serverName ?? hostName
         var generator = SystemRandomNumberGenerator()

@@ -7,6 +7,7 @@ import Synchronization
 package final class RelayState: Sendable {
     private struct Current {
         var snapshot: RelaySnapshot
+        var tls: TLSContexts
         var knowledge = BackendKnowledge()
         /// How the clients of each listener are met, which follows from both; made as it is asked for.
         var terms: [Int: SessionTerms] = [:]
@@ -17,6 +18,8 @@ package final class RelayState: Sendable {
     private let ownAddresses = Mutex(OwnAddresses())
     /// The clients that are connected.
     let connections = Atomic<Int>(0)
+    /// How often octets came in clear behind STARTTLS, from clients and from backends.
+    let injections = Atomic<Int>(0)
     /// Names the transactions of all sessions.
     let transactionIDs = TransactionIDs()
     /// Checks the passwords of all sessions.
@@ -24,7 +27,7 @@ package final class RelayState: Sendable {
 
     /// Makes the state of a relay.
     package init(_ snapshot: RelaySnapshot) {
-        self.current = Mutex(Current(snapshot: snapshot))
+        self.current = Mutex(Current(snapshot: snapshot, tls: snapshot.tls))
     }
 
     /// What holds now; a transaction keeps the one that it began with.
@@ -40,11 +43,24 @@ package final class RelayState: Sendable {
         self.ownAddresses.withLock { $0 }.contains(server)
     }
 
+    /// The certificates for connections that begin now.
+    var tls: TLSContexts { self.current.withLock { $0.tls } }
+
+    /// Replaces the certificates, where `snapshot` still holds; returns whether it does.
+    func replace(_ tls: TLSContexts, of snapshot: RelaySnapshot) -> Bool {
+        self.current.withLock { current in
+            guard current.snapshot === snapshot else { return false }
+            current.tls = tls
+            return true
+        }
+    }
+
     /// Replaces what holds: for the transactions that begin from now on. What is known of backends that are still there
     /// stays known.
     package func replace(_ snapshot: RelaySnapshot) {
         let hook = self.current.withLock { current in
             current.snapshot = snapshot
+            current.tls = snapshot.tls
             current.knowledge.keep(snapshot.backends)
             current.terms = [:]
             return current.reloadHook

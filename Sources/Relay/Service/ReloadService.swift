@@ -53,7 +53,11 @@ package struct ReloadService<Requests: AsyncSequence & Sendable>: Service where 
             )
             return
         }
-        self.state.replace(RelaySnapshot(loaded.configuration, hostName: self.hostName))
+        do {
+            self.state.replace(try RelaySnapshot(loaded.configuration, hostName: self.hostName))
+        } catch {
+            return self.logger.error("reload-refused \(error)")
+        }
         self.logger.notice("reloaded \(self.path)")
     }
 }

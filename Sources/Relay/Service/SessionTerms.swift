@@ -11,6 +11,8 @@ package struct SessionTerms: Sendable {
     package let session: ServerSessionConfiguration
     /// The reply to its EHLO.
     package let extendedReply: SMTPReply
+    /// How the client's connection is encrypted.
+    let tls: RelayConfiguration.Listener.TLSMode
 
     /// What follows from a configuration and from what is known of the backends.
     package init(_ snapshot: RelaySnapshot, _ knowledge: BackendKnowledge, listener: Int) {
@@ -22,8 +24,12 @@ package struct SessionTerms: Sendable {
         session.transactions = limits.transactions == 0 ? .max : limits.transactions
         session.errors = limits.errors
         session.hasOneDomain = configuration.leadsToSeveralDestinations(at: listener)
+        var tls = RelayConfiguration.Listener.TLSMode.none
         if configuration.listeners.indices.contains(listener) {
             let listener = configuration.listeners[listener]
+            tls = listener.tls
+            session.offersTLS = tls == .startTLS || tls == .required
+            session.requiresTLS = tls == .required
             session.extensions = configuration.extensions(
                 knowledge: knowledge, configured: listener.ehlo, lookup: listener.lookup ?? configuration.lookup)
             session.authMechanisms = listener.mechanisms.map(\.rawValue)
@@ -33,8 +39,9 @@ package struct SessionTerms: Sendable {
             session.greeting = listener.greeting
         }
         self.snapshot = snapshot
-        self.listener = listener
         self.session = session
-        self.extendedReply = session.extendedReply
+        self.extendedReply = session.announcement(isSecure: tls == .implicit).reply
+        self.tls = tls
+        self.listener = listener
     }
 }

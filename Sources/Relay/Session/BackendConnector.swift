@@ -64,7 +64,7 @@ struct BackendConnector {
             self.connect(to: group, tried: [], delegate: delegate, completion: completion)
         case .server(let address, _):
             let handler = self.makeHandler(self.snapshot.configuration.lookupPolicy, delegate)
-            self.reach(.socketAddress(address), handler) { error in
+            self.reach(.socketAddress(address), handler, self.snapshot.configuration.lookupPolicy.tls) { error in
                 if let error {
                     self.report(error, address.hostAndPort)
                     return completion(nil)
@@ -88,7 +88,7 @@ struct BackendConnector {
         let backend = group.backends[index].address
         let handler = self.makeHandler(group.policy, delegate)
         handler.onClose { [snapshot] in snapshot.backendEnded(index, of: group) }
-        self.reach(.backend(backend), handler) { error in
+        self.reach(.backend(backend), handler, group.policy.tls) { error in
             guard let error else {
                 return completion(
                     Connection(
@@ -101,18 +101,58 @@ struct BackendConnector {
         }
     }
 
-    private enum Target {
+    private enum Target: CustomStringConvertible {
         case socketAddress(SocketAddress)
         case backend(BackendAddress)
+
+        var hostName: String? {
+            switch self {
+            case .socketAddress: nil
+            case .backend(let backend): backend.hostName
+            }
+        }
+
+        var description: String {
+            switch self {
+            case .socketAddress(let address): address.hostAndPort
+            case .backend(let backend): backend.description
+            }
+        }
+    }
+
+    /// Begins TLS on a connection; where there is none to be had, the handler's session fails.
+    func beginTLS(
+        on channel: any Channel, _ settings: BackendTLS, _ handler: SMTPClientHandler, hostName: String?,
+        address: String
+    ) {
+        let logger = self.context.logger
+        func report(_ reason: String) {
+            logger.warning("backend-tls-failed backend=\(address) error=\(TransactionLog.value(reason))")
+        }
+        do {
+            guard let context = self.context.state.tls.client(settings) ?? self.snapshot.tls.client(settings) else {
+                report("no such settings")
+                return handler.tlsFailed()
+            }
+            try BackendTLSWatcher.begin(
+                on: channel, settings, context, for: handler, hostName: hostName, report: report)
+        } catch {
+            report("\(error)")
+            handler.tlsFailed()
+        }
     }
 
     private func makeHandler(_ policy: DeliveryPolicy, _ delegate: any SMTPClientDelegate) -> SMTPClientHandler {
         SMTPClientHandler(
             name: self.snapshot.hop.name, policy: .init(eightBit: policy.refusesEightBit ? .refuse : .pass),
+            requiresStartTLS: policy.tls.mode == .startTLS,
             timeouts: self.snapshot.clientTimeouts, sweep: self.context.sweep, delegate: delegate)
     }
 
-    private func reach(_ target: Target, _ handler: SMTPClientHandler, completion: @escaping ((any Error)?) -> Void) {
+    private func reach(
+        _ target: Target, _ handler: SMTPClientHandler, _ tls: BackendTLS,
+        completion: @escaping ((any Error)?) -> Void
+    ) {
         let timeout = min(self.snapshot.configuration.timeouts.connect, self.deadline - .now())
         let attempt = NIOLoopBound(self.attempt, eventLoop: self.context.eventLoop)
         let bootstrap = ClientBootstrap(group: self.context.eventLoop)
@@ -140,6 +180,10 @@ struct BackendConnector {
                 do {
                     try channel.pipeline.syncOperations.addHandler(handler)
                     completion(nil)
+                    if tls.mode == .implicit {
+                        self.beginTLS(
+                            on: channel, tls, handler, hostName: target.hostName, address: target.description)
+                    }
                 } catch {
                     channel.close(promise: nil)
                     completion(error)

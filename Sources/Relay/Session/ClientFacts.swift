@@ -12,8 +12,8 @@ struct ClientFacts {
     var host = ClientHost.unavailable
     /// Who the client is, since its AUTH succeeded; nil before, and after an AUTH that failed.
     var login: ClientLogin?
-    /// Whether the client showed a certificate when TLS began; what it is worth, the lookup decides.
-    var hasCertificate = false
+    /// What is known of the client's TLS; nil in clear.
+    var tls: ClientTLS?
     /// The address and port, for the log.
     let name: String
     /// The address as lookups and the Received field have it.

@@ -73,7 +73,7 @@ extension RelaySession {
 
     private func verify(_ credentials: SASLCredentials) {
         // RFC 4422 appendix A: EXTERNAL is about what the channel has shown, and without a certificate that is nothing.
-        if case .channel = credentials.proof, !self.client.hasCertificate {
+        if case .channel = credentials.proof, self.client.tls?.certificate == nil {
             return self.refuse(
                 .invalidCredentials, user: credentials.user, wait: SessionAuthentication.refusalDelay)
         }
@@ -120,7 +120,7 @@ extension RelaySession {
 extension RelaySession {
     private func verify(_ credentials: SASLCredentials, lookup: LookupConfiguration, within time: TimeAmount) {
         let id = self.authentication.id
-        let request = self.lookupRequest(credentials.lookupMethod)
+        let request = self.lookupRequest(credentials.lookupMethod, of: lookup)
         self.context.lookupClient(lookup).ask(request, deadline: .now() + time) { result in
             guard id == self.authentication.id, !self.isClosed else { return credentials.wipe() }
             self.lookupCompleted(result, credentials)

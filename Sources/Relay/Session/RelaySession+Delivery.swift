@@ -26,6 +26,7 @@ extension RelaySession {
         var transmission = ReceivedField.Transmission(usesSMTPUTF8: self.transaction.mail.usesSMTPUTF8)
         if case .ehlo = greeting { transmission.isExtended = true }
         transmission.isAuthenticated = self.server?.isAuthenticated ?? false
+        transmission.tls = self.client.tls?.trace
         return ReceivedField(
             helo: greeting?.name ?? "", clientName: self.client.host.name, clientAddress: self.client.ip,
             serverName: self.snapshot.serverName, transmission: transmission, id: self.log.id, recipient: recipient,
@@ -68,7 +69,7 @@ extension RelaySession {
         switch failure {
         case .session(let error):
             .session(ClientSessionError(code: error.code, reply: self.replyMapping.masked(error.reply)))
-        case .syntax, .answeredUnasked, .timeout, .closed:
+        case .syntax, .answeredUnasked, .injection, .tls, .timeout, .closed:
             failure
         }
     }

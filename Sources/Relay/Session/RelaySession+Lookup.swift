@@ -30,7 +30,7 @@ extension RelaySession {
         guard let lookup = self.lookup(in: self.snapshot) else {
             return self.decided(.refuse(.relayingDenied, closing: false))
         }
-        let request = self.lookupRequest(.none(self.envelope(recipient)))
+        let request = self.lookupRequest(.none(self.envelope(recipient)), of: lookup)
         self.context.lookupClient(lookup).ask(request, deadline: self.deadline) { result in
             self.lookupCompleted(result, id)
         }
@@ -53,10 +53,11 @@ extension RelaySession {
     }
 
     /// A question with all that is known of the client.
-    func lookupRequest(_ method: LookupRequest.Method) -> LookupRequest {
+    func lookupRequest(_ method: LookupRequest.Method, of lookup: LookupConfiguration) -> LookupRequest {
         var request = LookupRequest(
             method: method, clientIP: self.client.ip, loginAttempt: 1 + self.refusedLookups,
-            clientHost: self.client.host)
+            clientHost: self.client.host,
+            tls: self.client.tls?.lookupFacts(passesCertificate: lookup.passesClientCertificate))
         request.clientPort = self.client.address.port
         return request
     }

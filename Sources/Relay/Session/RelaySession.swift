@@ -180,6 +180,7 @@ extension RelaySession {
 
     func clientFailed(_ failure: SMTPClientFailure) {
         self.log.backendFailed(self.context.logger, failure, backend: self.connection?.address, self.client.name)
+        if failure == .injection { self.injected(by: "backend=\(self.connection?.address ?? "?")") }
         let masked = self.masked(failure)
         self.connection = nil
         self.perform(self.transaction.failed(.session(masked)))

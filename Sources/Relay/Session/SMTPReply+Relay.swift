@@ -14,9 +14,9 @@ extension SMTPReply {
     package static let backendUnreachable = SMTPReply(451, .init(4, 4, 1), "No backend available, try again later")
     /// `451 4.3.0`: the backend does not want to talk to us, or not sensibly.
     package static let backendRefused = SMTPReply(451, .init(4, 3, 0), "Backend not usable, try again later")
-    /// `454 4.7.0`: there is no TLS with the backend, and its group asks for it.
+    /// `451 4.7.5`: there is no TLS with the backend, and its group asks for it.
     package static let backendTLSFailed = SMTPReply(
-        454, .init(4, 7, 0), "No TLS with backend, try again later")
+        451, .init(4, 7, 5), "No TLS with backend, try again later")
     /// `421 4.3.2`: the relay has too much to do, then the channel closes.
     package static let overloaded = SMTPReply(421, .init(4, 3, 2), "System busy, try again later")
     /// `451 4.4.2`: the backend went away, or fell silent.
@@ -41,11 +41,13 @@ extension RelayTransaction.Failure {
         case .timeout: .backendLost
         case .session(.closed), .session(.timeout): .backendLost
         case .session(.syntax), .session(.answeredUnasked): .backendRefused
+        case .session(.tls), .session(.injection): .backendTLSFailed
         case .session(.session(let error)):
             switch error.code {
             case .refusedSession, .unexpectedReply: .backendRefused
             case .serviceClosing: error.reply.relayed
             case .earlyReply: .backendLost
+            case .noTLS: .backendTLSFailed
             }
         }
     }
@@ -56,7 +58,7 @@ extension RelayTransaction.Failure {
         switch error.code {
         case .earlyReply, .serviceClosing:
             return error.reply.isTransientNegative || error.reply.isPermanentNegative ? error.reply.relayed : nil
-        case .refusedSession, .unexpectedReply:
+        case .refusedSession, .unexpectedReply, .noTLS:
             return nil
         }
     }

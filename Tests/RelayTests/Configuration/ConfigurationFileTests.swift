@@ -24,14 +24,17 @@ import Testing
 
     @Test("The examples in the documentation are right", arguments: ["relay.yaml", "relay-minimal.yaml"])
     func examples(_ name: String) throws {
-        let loaded = try RelayConfiguration.load(path: Self.examples.appending(path: name).path)
-        #expect(loaded.warnings.isEmpty)
+        #expect(try Self.example(name).warnings.isEmpty)
+    }
+
+    /// The files of certificates that it names are nowhere.
+    private static func example(_ name: String) throws -> LoadedConfiguration {
+        try RelayConfiguration.decode(Array(Data(contentsOf: Self.examples.appending(path: name))), file: name)
     }
 
     @Test("The whole example shows the defaults that its comments promise")
     func exampleDefaults() throws {
-        let configuration = try RelayConfiguration.load(path: Self.examples.appending(path: "relay.yaml").path)
-            .configuration
+        let configuration = try Self.example("relay.yaml").configuration
         #expect(configuration.limits == RelayConfiguration.Limits())
         #expect(configuration.timeouts == RelayConfiguration.Timeouts())
         #expect(configuration.lookup?.timeout == .seconds(5))

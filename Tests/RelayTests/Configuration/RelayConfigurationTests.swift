@@ -141,10 +141,6 @@ import Testing
         Mistake("server: {nam: x}", "9:10: server: unknown key \"nam\"; did you mean \"name\"?"),
         Mistake("routes: []", "9:1: the key \"routes\" is here a second time; the first is in line 6"),
         // Not in this version.
-        Mistake("tls: {certificates: []}", "9:1: tls is not in this version"),
-        Mistake(
-            "socket: smtp", by: "{socket: smtp, tls: starttls}",
-            "2:25: listeners[0].tls: \"starttls\" is not in this version"),
         Mistake(
             "socket: smtp", by: "{socket: smtp, tls: startls}",
             "2:25: listeners[0].tls: \"startls\" is not one of none, starttls, required, implicit; did you mean \"starttls\"?"
@@ -155,9 +151,6 @@ import Testing
         Mistake(
             "    backends: [127.0.0.1:2525]", by: "    {backends: [127.0.0.1:2525], identity: xclient}",
             "5:44: groups.app.identity: \"xclient\" is not in this version"),
-        Mistake(
-            "    backends: [127.0.0.1:2525]", by: "    {backends: [127.0.0.1:2525], tls: implicit}",
-            "5:39: groups.app.tls: \"implicit\" is not in this version"),
         Mistake(
             "[flxw.de]", by: "[\"/^a@/\"]",
             "7:18: routes[0].recipients[0]: \"/^a@/\": regular expressions are not in this version"),

@@ -80,9 +80,9 @@ private func listen(_ texts: String...) async throws -> (channel: any Channel, s
     return (channel, server, .ip(.v4(0x7F00_0001), port: UInt16(port)))
 }
 
-private func snapshot(_ backends: [BackendAddress]) -> RelaySnapshot {
+private func snapshot(_ backends: [BackendAddress]) throws -> RelaySnapshot {
     let group = BackendGroup(name: "app", backends: backends.map { Backend($0) })
-    return RelaySnapshot(
+    return try RelaySnapshot(
         RelayConfiguration(
             listeners: [.init(.address(.v4(0x7F00_0001), port: 2526))],
             routes: [Route(recipients: [.everyone], group: group)]),
@@ -95,7 +95,7 @@ private func snapshot(_ backends: [BackendAddress]) -> RelaySnapshot {
         let able = try await listen("220 a\r\n", "250-a\r\n250-SMTPUTF8\r\n250 DSN\r\n", "221 bye\r\n")
         let silent = try await listen()
         let refusing = try await listen("554 no probes\r\n")
-        let state = RelayState(snapshot([able.address]))
+        let state = RelayState(try snapshot([able.address]))
         let log = LogLines.Lines()
         let logger = Logger(label: "test") { _ in LogLines(lines: log) }
         let loop = MultiThreadedEventLoopGroup.singleton.next()
@@ -105,7 +105,7 @@ private func snapshot(_ backends: [BackendAddress]) -> RelaySnapshot {
             group.addTask { try await service.run() }
             try await eventually { state.knowledge.capabilities(of: able.address) != nil }
             #expect(state.forNewSession(at: 0).session.extensions.isSuperset(of: [.smtpUTF8, .dsn]))
-            state.replace(snapshot([able.address, silent.address, refusing.address]))
+            state.replace(try snapshot([able.address, silent.address, refusing.address]))
             #expect(state.forNewSession(at: 0).session.extensions.isDisjoint(with: [.smtpUTF8, .dsn]))
             try await eventually { log.all.count { $0.hasPrefix("probe-failed") } == 2 }
             // Several rounds later nothing new was said, and the one that died is not forgotten.

@@ -38,7 +38,9 @@ private func announced(
 ) -> EHLOAnnouncement {
     var configuration = configuration
     configuration.listeners[0].ehlo = configured
-    let snapshot = RelaySnapshot(configuration, hostName: "mx.example")
+    guard let snapshot = try? RelaySnapshot(configuration, hostName: "mx.example") else {
+        preconditionFailure("no file is named")
+    }
     return SessionTerms(snapshot, knowledge, listener: 0).session.announcement
 }
 
@@ -124,7 +126,7 @@ private func announced(
 @Suite struct RelayStateTests {
     @Test("What is learnt changes what later sessions begin with; a backend's silence, and one of no group, nothing")
     func terms() throws {
-        let state = RelayState(RelaySnapshot(try configuration(), hostName: "mx.example"))
+        let state = RelayState(try RelaySnapshot(configuration(), hostName: "mx.example"))
         #expect(state.forNewSession(at: 0).session.extensions == .ofRelay)
         let news = ["a", "b", "a", "nobody"].map { state.learn(able, of: .host($0, port: 25)) }
         #expect(news == [true, true, false, false])
@@ -135,13 +137,13 @@ private func announced(
 
     @Test("A reload keeps what is known of the backends that are still there")
     func reload() throws {
-        let state = RelayState(RelaySnapshot(try configuration(), hostName: "mx.example"))
+        let state = RelayState(try RelaySnapshot(configuration(), hostName: "mx.example"))
         for name in ["a", "b"] { _ = state.learn(able, of: .host(name, port: 25)) }
-        state.replace(RelaySnapshot(try configuration([route("c.example", other)]), hostName: "mx.example"))
+        state.replace(try RelaySnapshot(configuration([route("c.example", other)]), hostName: "mx.example"))
         #expect(state.forNewSession(at: 0).session.extensions == .ofRelay)
         #expect(state.knowledge.capabilities(of: .host("a", port: 25)) == nil)
         _ = state.learn(able, of: .host("c", port: 25))
-        state.replace(RelaySnapshot(try configuration([route("d.example", other)]), hostName: "mx.example"))
+        state.replace(try RelaySnapshot(configuration([route("d.example", other)]), hostName: "mx.example"))
         #expect(state.forNewSession(at: 0).session.extensions == [.ofRelay, .smtpUTF8, .dsn])
     }
 }

@@ -92,7 +92,7 @@ private func text(_ text: String, _ mapping: ReplyMapping = mapping()) -> String
     @Test("68: what the relay says of backends and of itself has its codes")
     func own() {
         #expect(SMTPReply.backendUnreachable.description.hasPrefix("451 4.4.1 "))
-        #expect(SMTPReply.backendTLSFailed.description.hasPrefix("454 4.7.0 "))
+        #expect(SMTPReply.backendTLSFailed.description.hasPrefix("451 4.7.5 "))
         #expect(SMTPReply.overloaded.description.hasPrefix("421 4.3.2 "))
         #expect(SMTPReply.tooManyConnections.description.hasPrefix("421 4.3.2 "))
         #expect(SMTPReply.relayingDenied.description.hasPrefix("550 5.7.1 "))
