@@ -115,4 +115,7 @@ RULES = {
     "D75": [],
     "D76": [(BACKEND, ANY, "-"), (BACKEND, "-", ANY), (REPLY, "2.*", r"452 4\.5\.3 .*"), (BACKEND, ANY, ANY)],
     "D77": [(REPLY, ANY, r"552 5\.3\.4 .*|452 4\.5\.3 .*|421 4.*")],
+    "D78": [(REPLY, f"{INVALID}|{CLOSED}|.*{CLOSED}", r"250 .*")] + STAYS,
+    "D79": [(REPLY, ANY, r"554 5\.5\.0 .*"), (r"TLS at .*", ANY, ANY), (REPLY, ANY, CLOSED), (END, "open", "closed")]
+    + NEVER_ASKED,
 }
