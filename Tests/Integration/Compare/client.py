@@ -13,6 +13,7 @@ class Client:
         self.record = []
         self.buffer = b""
         self.is_over = False
+        self.salts = []
         source = conversation.client.get("from", "127.0.0.1")
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE, source_address=(source, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -48,7 +49,7 @@ class Client:
             elif word == "reply":
                 self.hear(name)
             elif word == "starttls":
-                self.send(b"STARTTLS\r\n")
+                self.send(b"STARTTLS\r\n" + (text or b""))
                 if self.hear(name).startswith("220"):
                     self.buffer = b""
                     self.handshake(name)
@@ -147,7 +148,8 @@ class Client:
         # (The challenge is another one each time.)
         what, text, seconds = self.record[-1]
         if re.fullmatch(rb"<[^<>@]+@[^<>@]+>", salt):
-            self.record[-1] = (what, "334 <salt>@" + salt.decode().rstrip(">").rpartition("@")[2], seconds)
-        self.salts = getattr(self, "salts", []) + [salt]
+            again = " (the same)" if salt in self.salts else ""
+            self.record[-1] = (what, "334 <salt>@" + salt.decode().rstrip(">").rpartition("@")[2] + again, seconds)
+        self.salts.append(salt)
         self.send(base64.b64encode(f"{user} {digest}".encode()) + b"\r\n")
         self.hear(name)

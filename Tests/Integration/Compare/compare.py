@@ -16,7 +16,7 @@ import conversation as conversations
 from client import AT_ONCE, Client
 from deviations import RULES
 from material import Material
-from sites import Nginx, Refused, Relay, import_is_here
+from sites import Nginx, Refused, Relay, has_more_lookups, import_is_here
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DOCUMENT = os.path.join(HERE, "../../../docs/nginx.md")
@@ -25,8 +25,8 @@ AT_A_TIME = 6
 
 def held(site, script, material):
     """Holds a conversation at one site: (what it is about, value, seconds)."""
-    site.auth.follow(script.lookups or ["OK"], **site.values)
-    site.backend.follow(script.backend, **site.values)
+    site.auth.follow(script.lookups or ["OK"], site.values)
+    site.backend.follow(script.backend, site.values)
     client = Client(site.port, script, material)
     fields = client.run()
     # What the proxy still has to say to the backend comes before it closes.
@@ -199,17 +199,20 @@ def main():
     if options.only:
         scripts = [s for s in scripts if s.number in options.only or str(s.section) in options.only]
     Relay.source = "import" if import_is_here() else "hand"
-    groups = {}
-    for script in scripts:
-        groups.setdefault(script.key, []).append(script)
     with tempfile.TemporaryDirectory(dir=os.environ["POSTERN_WORLD"]) as folder:
         os.chmod(folder, 0o755)
         os.mkdir(f"{folder}/material", 0o755)
         material = Material(f"{folder}/material")
+        outcomes, groups = {}, {}
+        for script in scripts:
+            if "lookup" in script.needs and not has_more_lookups(folder):
+                outcomes[script.number] = Outcome(script, "skipped", ["lookups of this build know no host names"])
+            else:
+                groups.setdefault(script.key, []).append(script)
         with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as pool:
             jobs = [
                 pool.submit(compared, members, number, folder, material) for number, members in enumerate(groups.values())]
-            outcomes = {outcome.script.number: outcome for job in jobs for outcome in job.result()}
+            outcomes |= {outcome.script.number: outcome for job in jobs for outcome in job.result()}
     section = None
     for script in scripts:
         outcome = outcomes[script.number]

@@ -7,12 +7,13 @@
     lookup OK | Auth-User: bob          the auth server's answers, in turn; the last one stays
     backend RCPT 550 5.1.1 No           the backend's replies to a verb, in turn; the last one stays
     client name=value ...               how the client connects: tls, alpn=, certificate=, proxy="...", from=, unix
+    mail / message                      an envelope of one recipient / DATA and a message, with their replies
     > MAIL FROM:<a@b.test>              sends a line, awaits one reply
     >> NOOP                             the same, in one write with the next one
     >- Subject: x                       sends a line, awaits nothing
     raw "NOOP\\n"                        sends octets, awaits one reply; raw- awaits none
     reply                               awaits one reply more
-    starttls                            STARTTLS and, where it is taken, the handshake
+    starttls                            STARTTLS and, where it is taken, the handshake; with "octets" right behind it
     cram USER PASSWORD                  answers the challenge of CRAM-MD5
     wait 3                              says nothing for so many seconds
     closed                              waits for the end of the connection
@@ -36,6 +37,10 @@ BACKEND = {
     "NOOP": ["250 2.0.0 OK"], "QUIT": ["221 2.0.0 Bye"], "XCLIENT": ["220 backend.test ESMTP"],
     "AUTH": ["235 2.7.0 Accepted"], "other": ["502 5.5.1 Command not implemented"],
 }
+SHORT = {
+    "mail": ["> MAIL FROM:<a@from.test>", "> RCPT TO:<b@to.test>"],
+    "message": ["> DATA", ">- Subject: a test", ">-", ">- One line.", "> ."],
+}
 STEPS = {"raw", "raw-", "reply", "starttls", "cram", "wait", "closed", "shut", "drop"}
 
 
@@ -57,8 +62,12 @@ class Conversation:
 
     def add(self, line):
         word, _, rest = line.partition(" ")
-        if word in (">", ">>", ">-") or word in STEPS:
-            self.steps.append((word, literal(rest) if word.startswith("raw") else rest))
+        if word in SHORT:
+            for step in SHORT[word]:
+                self.add(step)
+        elif word in (">", ">>", ">-") or word in STEPS:
+            is_literal = word.startswith("raw") or word == "starttls" and rest
+            self.steps.append((word, literal(rest) if is_literal else rest))
         elif word == "nginx":
             name, _, value = rest.rstrip(";").partition(" ")
             if name.startswith("-"):
@@ -85,8 +94,13 @@ class Conversation:
 
 
 def literal(text):
-    """Octets written as a Python string."""
-    return ast.literal_eval(text).encode("latin-1")
+    """Octets written as Python writes a string: "...", with `* number` and `+` between such."""
+    def value(node):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Mult)):
+            left, right = value(node.left), value(node.right)
+            return left + right if isinstance(node.op, ast.Add) else left * right
+        return ast.literal_eval(node)
+    return value(ast.parse(text, mode="eval").body).encode("latin-1")
 
 
 def load(folder):

@@ -44,7 +44,7 @@ class Peer:
                 self.open -= 1
                 self.lock.notify_all()
 
-    def follow(self, script, **values):
+    def follow(self, script, values):
         """Begins a new conversation: what is recorded from now on is its own."""
         with self.lock:
             self.script, self.record, self.values, self.turns = script, [], values, {}

@@ -34,6 +34,14 @@ class Site:
             "auth": self.auth.port, "backend": self.backend.port, "closed": self.closed, "self": self.port,
             "folder": material.folder, "dns": material.names.port,
         }
+        directives = dict(directives)
+        if "starttls" in directives or "ssl" in directives.get("listen-parameters", "").split():
+            directives.setdefault("ssl_certificate", "{folder}/relay.crt")
+            directives.setdefault("ssl_certificate_key", "{folder}/relay.key")
+            # (nginx 1.22 has no TLS 1.3 unless it is told.)
+            directives.setdefault("ssl_protocols", "TLSv1.2 TLSv1.3")
+        if directives.get("ssl_verify_client", "off") != "off":
+            directives.setdefault("ssl_client_certificate", "{folder}/ca.crt")
         self.directives = {name: self.filled(value) for name, value in directives.items()}
         self.process = None
 
@@ -132,7 +140,7 @@ class Relay(Site):
         os.chmod(path, 0o644)
         checked = subprocess.run([POSTERN, "check", "--config", path], capture_output=True, text=True, timeout=60, check=False)
         if checked.returncode != 0:
-            raise Refused((checked.stdout + checked.stderr).strip())
+            raise Refused("\n      ".join(line.rpartition("/")[2] for line in checked.stderr.splitlines()))
         as_relay = ["setpriv", "--reuid", "postern", "--regid", "postern", "--clear-groups", "--"]
         self.start(as_relay + [POSTERN, "relay", "--config", path], {**os.environ, "POSTERN_EVENT_LOOPS": "1"})
 
@@ -140,8 +148,17 @@ class Relay(Site):
 def import_is_here():
     if os.environ.get("COMPARE_CONFIGURATION") == "hand":
         return False
-    done = subprocess.run([POSTERN, "import", "--help"], capture_output=True, timeout=60, check=False)
-    return done.returncode == 0
+    done = subprocess.run([POSTERN, "--help"], capture_output=True, text=True, timeout=60, check=False)
+    return re.search(r"^ +import\b", done.stdout, re.M) is not None
+
+
+def has_more_lookups(folder):
+    """Whether this build has lookups with host names in their answers: those that have https, too."""
+    path = f"{folder}/probe.yaml"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("listeners: [{address: 127.0.0.1:2525}]\nlookup: {url: 'https://127.0.0.1/mail/auth'}\n")
+    os.chmod(path, 0o644)
+    return subprocess.run([POSTERN, "check", "--config", path], capture_output=True, timeout=60, check=False).returncode == 0
 
 
 def by_hand(site):
