@@ -109,12 +109,12 @@ def when(seconds):
 
 
 def explained(difference, may):
-    """The deviation that covers it; nil where none does."""
-    what, mine, other = difference
-    mine, other = ("-" if value is None else value for value in (mine, other))
+    """The deviation that covers it; None where none does."""
+    what, *values = difference
+    both = "\0".join("-" if value is None else value.replace("\0", "\u2400") for value in values)
     for identifier in may:
         for about, left, right in RULES[identifier]:
-            if re.fullmatch(about, what, re.S) and re.fullmatch(left, mine, re.S) and re.fullmatch(right, other, re.S):
+            if re.fullmatch(about, what, re.S) and re.fullmatch(f"(?:{left})\0(?:{right})", both, re.S):
                 return identifier
     return None
 

@@ -1,6 +1,7 @@
 """What the deviations of docs/nginx.md look like on the wire: for each, (what it is about, nginx's value, the relay's).
 
-All three are regular expressions for the whole of it; `-` stands for what is missing on that side.
+All three are regular expressions for the whole of it; `-` stands for what is missing on that side. A group of nginx's
+can be referred to in the relay's.
 """
 
 REPLY, TIME, LOOKUP, BACKEND, END = r"reply to .*", r"time of reply to .*", r"lookup \d+", r"backend \d+", r"end"
@@ -10,6 +11,8 @@ SEQUENCE = r"503 5\.5\.1 Bad sequence of commands"
 INTERNAL = r"451 4\.3\.2 Internal server error"
 CLOSED = r"\(closed\)"
 ANY = r".*"
+# What the relay says itself where nginx leaves it to the backend.
+OWN = r"250 2\.0\.0 OK|252 2\.0\.0 .*|214 2\.0\.0 .*|221 2\.0\.0 Bye|250-relay\.test.*|502 5\.5\.1 Command not implemented"
 # The end of a session that only nginx ends.
 STAYS = [(END, "closed", "open")]
 GOES_ON = STAYS + [(REPLY, CLOSED, r"[2345].*")]
@@ -67,7 +70,7 @@ RULES = {
     "D40": [(REPLY, ANY, r"451 4\.3\.0 .*")] + NEVER_ASKED,
     "D41": [(LOOKUP, r"Auth-Salt: .*", "-")],
     "D42": [],
-    "D43": [(REPLY, INTERNAL, r"250 .*"), (REPLY, r"250 .*", r"451 4\.3\.0 .*"),
+    "D43": [(TIME, ANY, ANY), (REPLY, INTERNAL, r"250 .*"), (REPLY, r"250 .*", r"451 4\.3\.0 .*"),
             (BACKEND, "-", r"connected / .*"), (BACKEND, r"connected / .*", "-"), (REPLY, CLOSED, "[25].*"),
             (LOOKUP, "-", r"asked / .*")] + STAYS,
     "D44": [(REPLY, r"\(nothing\)|" + INTERNAL, r"250 .*"), (REPLY, r"\(nothing\)|[45].*|" + CLOSED, "[2345].*"),
@@ -75,27 +78,30 @@ RULES = {
             (END, "open", "closed"), (END, "closed", "open"), ("time of end", ANY, ANY)],
     "D45": [(REPLY, ANY, r"[45]\d\d [45]\.\d+\.\d+ .*")],
     "D46": [(TIME, ANY, ANY)],
-    "D47": [(REPLY, ANY, ANY)] + STAYS,
+    "D47": [(REPLY, "2.*", "[45].*")] + STAYS,
     "D48": [(REPLY, INTERNAL, r"250 .*"), (BACKEND, "-", r"connected / .*"), (REPLY, CLOSED, "[25].*")] + STAYS,
     "D49": [(REPLY, ANY, r"451 4\.3\.0 .*"), (LOOKUP, r"asked / .*", "-")] + GOES_ON,
     "D50": [(BACKEND, "HELO .*", "EHLO .*"), (BACKEND, "-", "[EH][HE]LO .*")],
     "D51": [(BACKEND, r"(\+ )?[Mm][Aa][Ii][Ll] .*", r"(\+ )?MAIL FROM:<[^ ]*>( .*)?"),
             (BACKEND, r"(\+ )?[Rr][Cc][Pp][Tt] .*", r"(\+ )?RCPT TO:<[^ ]*>( .*)?")],
-    "D52": [(BACKEND, r"(RCPT|DATA|MAIL) ?.*", r"\+ (RCPT|DATA|MAIL) ?.*")],
+    "D52": [(BACKEND, r"\+ (RCPT|DATA) ?.*", r"(RCPT|DATA) ?.*"), (BACKEND, r"(RCPT|DATA|MAIL) ?.*", r"\+ (RCPT|DATA|MAIL) ?.*")],
     "D53": [(REPLY, f"{INTERNAL}|[245].*", r"[245].*"), (REPLY, CLOSED, "[2345].*"), (BACKEND, "-", ".*"),
             (LOOKUP, "-", r"asked / .*")] + STAYS,
     "D54": [(REPLY, f"{INTERNAL}|25[12] .*", r"250 .*"), (BACKEND, "-", ".*"), (REPLY, CLOSED, "[2345].*")] + STAYS,
-    "D55": [(REPLY, r"[2345].*", r"[2345].*")],
+    "D55": [(REPLY, r"(\d\d\d)\b.*", r"\1\b.*"), (REPLY, "421 .*", "451 .*")],
     "D56": [(REPLY, r"\(nothing\)|" + INTERNAL, r"[2345].*"), (TIME, ANY, ANY), (BACKEND, "-", ANY), (REPLY, CLOSED, "[2345].*")]
     + STAYS,
     "D57": [(REPLY, INTERNAL, r"[2345].*"), (BACKEND, "-", ANY), (REPLY, CLOSED, "[2345].*")] + STAYS,
     "D58": [(REPLY, r"[2345].*", r"451 4\.3\.0 .*"), (BACKEND, ANY, "-"), (BACKEND, "-", ANY), (REPLY, ANY, "[45].*")],
-    "D59": [(REPLY, r"[2345].*", r"[2345].*"),
+    "D59": [(REPLY, r"[2345].*", f"{OWN}|{SEQUENCE}|{INVALID}"),
             (BACKEND, r"(NOOP|EHLO|HELO|VRFY|HELP|EXPN|RSET|MAIL|QUIT|STARTTLS|AUTH|XYZZ|BDAT)\b.*", "-"),
             (BACKEND, "-", r"RSET|QUIT"), (BACKEND, "RSET", "QUIT"), (BACKEND, r"MAIL .*", "RSET"),
             (BACKEND, "-", r"MAIL .*")],
     "D60": [(REPLY, r"354 .*", r"354 End data with <CR><LF>\.<CR><LF>")],
-    "D61": [(BACKEND, r".*\\n|.*\r.*|-|.*", r".*")],
+    "D61": [(BACKEND, r".*\\n", r".*"), (BACKEND, r".*\r.*", r".* .*"), (BACKEND, r"\.", r"\.\."),
+            # A backend for which the message ended within.
+            (BACKEND, r"\+ (.*)", r"\1"), (BACKEND, r"\+ .*", "-"), (BACKEND, "-", r"\.\.|MAIL .*"),
+            (REPLY, r"250 2\.0\.0 OK", r"221 2\.0\.0 Bye"), ("unasked", ".+", "-")],
     "D62": [(BACKEND, "-", "Received: …")],
     "D63": [(BACKEND, "-", "QUIT")],
     "D64": [(REPLY, CLOSED, "[2345].*")],
@@ -113,7 +119,8 @@ RULES = {
     "D73": [(REPLY, r"[2345].*", CLOSED), (END, "open", "closed")] + NEVER_ASKED,
     "D74": [(REPLY, CLOSED, r"[2345].*"), (LOOKUP, "-", r"asked / .*"), (BACKEND, "-", r"connected / .*")] + STAYS,
     "D75": [],
-    "D76": [(BACKEND, ANY, "-"), (BACKEND, "-", ANY), (REPLY, "2.*", r"452 4\.5\.3 .*"), (BACKEND, ANY, ANY)],
+    "D76": [(BACKEND, "MAIL .*|RCPT .*", "-"), (BACKEND, "-", "connected / .*"), (REPLY, "2.*", r"452 4\.5\.3 .*"),
+            (LOOKUP, "-", r"asked / .*")],
     "D77": [(REPLY, ANY, r"552 5\.3\.4 .*|452 4\.5\.3 .*|421 4.*")],
     "D78": [(REPLY, f"{INVALID}|{CLOSED}|.*{CLOSED}", r"250 .*"), ("unasked", "-", "250 .*")] + STAYS,
     "D79": [(REPLY, ANY, r"554 5\.5\.0 .*"), (r"TLS at .*", ANY, ANY), (REPLY, ANY, CLOSED), (END, "open", "closed")]

@@ -205,6 +205,8 @@ def by_hand(site):
     lines += ["limits:", f"  errors: {has.get('max_errors', '5')}"]
     lines += ["timeouts:"] + [
         f"  {name}: {timeout}" for name in ("command", "connect", "greeting", "backend-command", "recipient")]
+    if "proxy_timeout" in has:
+        lines.append(f"  data-block: {has['proxy_timeout']}")
     if tls:
         lines += [
             "tls:", "  certificates:", f"    - certificate: {site.material.folder}/relay.crt",
