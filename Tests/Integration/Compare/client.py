@@ -115,8 +115,20 @@ class Client:
                 text = "(nothing)"
             except (EOFError, OSError):
                 text, self.is_over = "|".join(lines) + "(closed)", True
-        self.record.append((f"reply to {name}", text, time.monotonic() - self.sent))
+        self.record.append((f"reply to {name}", self.challenge(text), time.monotonic() - self.sent))
         return text
+
+    def challenge(self, text):
+        """A challenge of CRAM-MD5 is another one each time: only its form, and whether it came before."""
+        try:
+            salt = base64.b64decode(text.removeprefix("334 ")) if text.startswith("334 ") else b""
+        except ValueError:
+            salt = b""
+        if not re.fullmatch(rb"<[^<>@ ]+@[^<>@ ]+>", salt):
+            return text
+        self.salts.append(salt)
+        again = " (the same)" if salt in self.salts[:-1] else ""
+        return "334 <salt>@" + salt.decode().rstrip(">").rpartition("@")[2] + again
 
     def end(self, patience):
         """Whether the connection is closed within the time; what comes before that is written down."""
@@ -139,17 +151,7 @@ class Client:
         self.is_over = True
 
     def answer_challenge(self, name, user, password):
-        challenge = self.record[-1][1].removeprefix("334 ")
-        try:
-            salt = base64.b64decode(challenge)
-        except ValueError:
-            salt = b""
+        salt = self.salts[-1] if self.salts else b""
         digest = hmac.new(password.encode(), salt, hashlib.md5).hexdigest()
-        # (The challenge is another one each time.)
-        what, text, seconds = self.record[-1]
-        if re.fullmatch(rb"<[^<>@]+@[^<>@]+>", salt):
-            again = " (the same)" if salt in self.salts else ""
-            self.record[-1] = (what, "334 <salt>@" + salt.decode().rstrip(">").rpartition("@")[2] + again, seconds)
-        self.salts.append(salt)
         self.send(base64.b64encode(f"{user} {digest}".encode()) + b"\r\n")
         self.hear(name)

@@ -47,21 +47,21 @@ RULES = {
     "D19": [(REPLY, r"220 2\.0\.0 Start TLS", ARGUMENT), (r"TLS at .*", ANY, ANY)],
     "D20": [(REPLY, f"{INVALID}|220 2\\.0\\.0 Start TLS", SEQUENCE), (r"TLS at .*", ANY, ANY)],
     "D21": [(REPLY, ANY, r"530 5\.7\.0 Must issue a STARTTLS command first")] + NEVER_ASKED,
-    "D22": [(LOOKUP, r"Auth-SMTP-Helo: .*", "Auth-SMTP-Helo: ")],
+    "D22": [(REPLY, "235 .*", SEQUENCE)] + NEVER_ASKED,
     "D23": [(r"TLS at .*", ANY, ANY)],
-    "D24": [(REPLY, INTERNAL, r"451 4\.(3\.0|4\.1|4\.2|7\.5) .*"), (TIME, ANY, ANY)] + GOES_ON
+    "D24": [(REPLY, INTERNAL, r"451 4\.(3\.0|4\.1|4\.2|7\.5) .*|454 4\.7\.0 .*"), (TIME, ANY, ANY)] + GOES_ON
     + [(LOOKUP, "-", r"asked / .*")],
     "D25": [(REPLY, ANY, r"504 5\.5\.4 Mechanism not supported"), (REPLY, ANY, "500 5.*|502 5.*|503 5.*")] + NEVER_ASKED
     + STAYS,
     "D26": [(REPLY, INVALID, r"501 5\.5\.2 .*")],
     "D27": [(REPLY, INVALID, r"501 5\.7\.0 Authentication cancelled")],
-    "D28": [(REPLY, INVALID, r"(334|501 5\.5\.2) .*")],
+    "D28": [(REPLY, "235 .*|[45].*", r"535 5\.7\.8 .*")] + NEVER_ASKED + STAYS,
     "D29": [(REPLY, ANY, SEQUENCE), (REPLY, ANY, "500 5.*")] + NEVER_ASKED + STAYS,
     "D30": [(REPLY, ANY, SEQUENCE), (BACKEND, "AUTH .*", "-")],
     "D31": [(REPLY, r"334 .* \(the same\)", "334 .*")],
     "D32": [(REPLY, ANY, "5.*"), (REPLY, CLOSED, "[25].*")] + NEVER_ASKED + STAYS,
     "D33": [(BACKEND, r"connected / .*", "-"), (REPLY, f"{INTERNAL}|[45].*", r"235 2\.0\.0 OK")] + GOES_ON,
-    "D34": [(REPLY, "[2345].*", r"250 2\.0\.0 OK")],
+    "D34": [(REPLY, "[2345].*", r"250 2\.0\.0 OK"), (REPLY, "2.*", "[45].*"), (BACKEND, "RCPT .*", "-")],
     "D35": [(LOOKUP, "Auth-(User|Pass): .+", "Auth-(User|Pass): ")],
     "D36": [(REPLY, INVALID, r"538 5\.7\.11 .*|530 5\.7\.0 .*|504 5\.5\.4 .*")],
     "D37": [(REPLY, INVALID, ARGUMENT), (REPLY, INVALID, r"504 5\.5\.4 Mechanism not supported")],
@@ -110,19 +110,21 @@ RULES = {
     "D66": [(BACKEND, "XCLIENT .*", "XCLIENT .*"), (REPLY, "[25].*", "451 4.*"), (BACKEND, ANY, "-"),
             (LOOKUP, "-", r"asked / .*")],
     "D67": [(REPLY, ANY, "235 .*|451 4.*"), (BACKEND, "AUTH .*", "-"), (BACKEND, ANY, "-"), (BACKEND, "-", ANY)] + GOES_ON,
-    "D68": [(BACKEND, "HELO .*|-", "EHLO .*")],
     "D69": [(REPLY, CLOSED, r"421 4\.4\.2 .*|[2345].*"), (TIME, ANY, ANY), ("time of end", ANY, ANY), ("unasked", "-", "421 4.*")]
     + STAYS,
     "D70": [(REPLY, INTERNAL, r"451 4\.(4\.2|3\.0|4\.1) .*"), (TIME, ANY, ANY)] + GOES_ON,
-    "D71": [("unasked", "-", "421 4.*"), ("time of end", ANY, ANY), (REPLY, CLOSED, "421 4.*"), (BACKEND, "-", "QUIT")],
+    "D71": [("unasked", "-", "421 4.*"), ("time of end", ANY, ANY), (REPLY, CLOSED, "421 4.*"), (BACKEND, "-", "QUIT")]
+    + STAYS,
     "D72": [],
     "D73": [(REPLY, r"[2345].*", CLOSED), (END, "open", "closed")] + NEVER_ASKED,
-    "D74": [(REPLY, CLOSED, r"[2345].*"), (LOOKUP, "-", r"asked / .*"), (BACKEND, "-", r"connected / .*")] + STAYS,
+    "D74": [("time of end", ANY, ANY), (REPLY, CLOSED, r"[2345].*"), (LOOKUP, "-", r"asked / .*"), (BACKEND, "-", r"connected / .*")] + STAYS,
     "D75": [],
     "D76": [(BACKEND, "MAIL .*|RCPT .*", "-"), (BACKEND, "-", "connected / .*"), (REPLY, "2.*", r"452 4\.5\.3 .*"),
             (LOOKUP, "-", r"asked / .*")],
     "D77": [(REPLY, ANY, r"552 5\.3\.4 .*|452 4\.5\.3 .*|421 4.*")],
+    "D80": [(BACKEND, r"(PROXY TCP\d \S+) \S+ port port", r"\1 \S+ port port")],
+    "D81": [],
     "D78": [(REPLY, f"{INVALID}|{CLOSED}|.*{CLOSED}", r"250 .*"), ("unasked", "-", "250 .*")] + STAYS,
-    "D79": [(REPLY, ANY, r"554 5\.5\.0 .*"), (r"TLS at .*", ANY, ANY), (REPLY, ANY, CLOSED), (END, "open", "closed")]
+    "D79": [(REPLY, ANY, r"554 5\.5\.0 .*"), (REPLY, ANY, CLOSED), (END, "open", "closed")]
     + NEVER_ASKED,
 }

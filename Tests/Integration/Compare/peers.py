@@ -127,12 +127,12 @@ class Backend(Peer):
         return lines
 
     def serve(self, connection, lines):
-        buffer = b""
+        buffer, skips = b"", False
         if not self.say(connection, "greeting"):
             return
         content = False
         while True:
-            early = b"\n" in buffer
+            early, skips = b"\n" in buffer and not skips, False
             while b"\n" not in buffer:
                 part = connection.recv(65536)
                 if not part:
@@ -150,6 +150,8 @@ class Backend(Peer):
             else:
                 verb = line.split(b" ")[0].upper().decode("latin-1")
             if verb == "PROXY":
+                # (What comes behind it may have come with it.)
+                skips = True
                 continue
             if not self.say(connection, verb):
                 return
@@ -184,6 +186,9 @@ class NameServer:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
+        # One that never answers.
+        self.mute = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.mute.bind(("127.0.0.1", 0))
         threading.Thread(target=self.run, daemon=True).start()
 
     @staticmethod

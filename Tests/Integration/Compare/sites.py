@@ -3,7 +3,7 @@
 Both come from the same directives of nginx. The relay's file is made of them by `postern import`, or, where there is no
 such command or COMPARE_CONFIGURATION=hand says so, by `by_hand`.
 """
-import os, re, signal, socket, subprocess, time
+import itertools, os, re, signal, socket, subprocess, time
 
 from peers import AuthServer, Backend
 
@@ -18,9 +18,12 @@ class Refused(Exception):
     """The configuration is not taken."""
 
 
+PORTS = itertools.count(10000)
+
+
 def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+    """A port that nobody else gets: below those that the system gives out, in a network of our own."""
+    return next(PORTS)
 
 
 class Site:
@@ -32,7 +35,7 @@ class Site:
         self.port, self.closed = free_port(), free_port()
         self.values = {
             "auth": self.auth.port, "backend": self.backend.port, "closed": self.closed, "self": self.port,
-            "folder": material.folder, "dns": material.names.port,
+            "folder": material.folder, "dns": material.names.port, "mute": material.names.mute.getsockname()[1],
         }
         directives = dict(directives)
         if "starttls" in directives or "ssl" in directives.get("listen-parameters", "").split():
@@ -196,18 +199,18 @@ def by_hand(site):
     elif has.get("proxy_protocol") == "on":
         lookup.append("identity: proxy-v1")
     if has.get("proxy_smtp_auth") == "on":
-        lookup.append("auth: client")
+        lookup.append("auth: login-of-client")
     if has.get("proxy_pass_error_message") == "on":
         lookup.append("message: {replies: pass}")
     timeout = has.get("timeout", "60s")
     lines = ["server:", "  name: relay.test", "listeners:", "  - " + "\n    ".join(listener), "lookup:"]
     lines += ["  " + line for line in lookup]
-    lines += ["limits:", f"  errors: {has.get('max_errors', '5')}"]
+    size = re.search(r'"SIZE (\d+)"', has.get("smtp_capabilities", ""))
+    lines += ["limits:", f"  message-size: {size[1] if size else 0}", f"  errors: {has.get('max_errors', '5')}"]
     lines += ["timeouts:"] + [
-        f"  {name}: {timeout}" for name in ("command", "connect", "greeting", "backend-command", "recipient")]
-    if "proxy_timeout" in has:
-        lines.append(f"  data-block: {has['proxy_timeout']}")
+        f"  {name}: {timeout}" for name in ("command", "connect", "greeting", "backend-command")]
     if tls:
+        lines.append(f"  handshake: {timeout}")
         lines += [
             "tls:", "  certificates:", f"    - certificate: {site.material.folder}/relay.crt",
             f"      key: {site.material.folder}/relay.key"]
