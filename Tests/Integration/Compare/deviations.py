@@ -121,7 +121,9 @@ RULES = {
     "D75": [],
     "D76": [(BACKEND, "MAIL .*|RCPT .*", "-"), (BACKEND, "-", "connected / .*"), (REPLY, "2.*", r"452 4\.5\.3 .*"),
             (LOOKUP, "-", r"asked / .*")],
-    "D77": [(REPLY, ANY, r"552 5\.3\.4 .*|452 4\.5\.3 .*|421 4.*")],
+    "D77": [(REPLY, ANY, r"552 5\.3\.4 .*|452 4\.5\.3 .*|421 4.*"), (BACKEND, ANY, "-"), (BACKEND, "-", "Received: …"),
+            # (The last line is cut where the limit is.)
+            (BACKEND, "(.*).+", r"\1")],
     "D80": [(BACKEND, r"(PROXY TCP\d \S+) \S+ port port", r"\1 \S+ port port")],
     "D81": [],
     "D78": [(REPLY, f"{INVALID}|{CLOSED}|.*{CLOSED}", r"250 .*"), ("unasked", "-", "250 .*")] + STAYS,

@@ -9,6 +9,9 @@ NAMES = {
     ("4.0.0.127.in-addr.arpa", NameServer.PTR): 2,  # SERVFAIL
     ("5.0.0.127.in-addr.arpa", NameServer.PTR): ["nowhere.test"],
     ("6.0.0.127.in-addr.arpa", NameServer.PTR): ["broken.test"], ("broken.test", NameServer.A): 2,
+    # A name that would be a header.
+    ("7.0.0.127.in-addr.arpa", NameServer.PTR): ["evil\r\nauth-evil: 1.test"],
+    ("evil\r\nauth-evil: 1.test", NameServer.A): ["127.0.0.7"],
 }
 
 
