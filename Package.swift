@@ -164,6 +164,7 @@ let package = Package(
         .testTarget(name: "PosternTests", dependencies: ["postern"], swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests", path: "Tests/Integration",
+            name: "IntegrationTests", path: "Tests/Integration",
             exclude: ["Attacks", "Broker", "Compare", "Mail", "Nginx", "Systemd"],
             swiftSettings: strict),
     ],
