@@ -164,7 +164,6 @@ let package = Package(
         .testTarget(name: "PosternTests", dependencies: ["postern"], swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests", path: "Tests/Integration",
-            name: "IntegrationTests", path: "Tests/Integration",
             exclude: ["Attacks", "Broker", "Compare", "Mail", "Nginx", "Systemd"],
             swiftSettings: strict),
     ],
