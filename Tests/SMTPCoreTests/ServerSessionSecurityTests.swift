@@ -221,7 +221,7 @@ private func session(
     func announced() {
         var configuration = ServerSessionConfiguration(serverName: "mx.example")
         configuration.offersTLS = true
-        configuration.authMechanisms = ["PLAIN"]
+        configuration.authMechanisms = ["PLAIN", "CRAM-MD5"]
         #expect(configuration.announcement(isSecure: false).extensions.isSuperset(of: [.startTLS, .auth]))
         #expect(!configuration.announcement(isSecure: true).extensions.contains(.startTLS))
         configuration.requiresTLS = true

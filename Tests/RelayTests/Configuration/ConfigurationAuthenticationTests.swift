@@ -82,7 +82,7 @@ import Testing
             ),
             (
                 "lookup: {url: \"ftp://a/\"}",
-                "2:47: listeners[0].lookup.url: \"ftp://a/\" is not a URL that begins with http://"
+                "2:47: listeners[0].lookup.url: \"ftp://a/\" is not a URL that begins with http:// or https://"
             ),
         ])
     func mistakes(_ settings: String, _ message: String) {
