@@ -276,13 +276,13 @@ extension RelayPlan {
         let timeout = self.largest("timeout") { $0.milliseconds("timeout") ?? 60_000 }
         self.note(
             directive,
-            "nginx's is for all commands together, to the first RCPT or AUTH, and once more for the backend; here it is for each command, connecting, and each of the backend's replies"
+            "nginx's is for all commands together, to the first RCPT or AUTH, and once more for the backend; here it is for each command, a TLS handshake, connecting, and each of the backend's replies"
         )
         func entry(_ key: String, _ most: Int) -> YAMLValue.Entry {
             .init(key, .figure(Self.time(Self.clamp(timeout, 1000...most))))
         }
         return [
-            entry("command", 3_600_000), entry("connect", 240_000), entry("greeting", 600_000),
+            entry("command", 3_600_000), entry("handshake", 600_000), entry("connect", 240_000), entry("greeting", 600_000),
             entry("backend-command", 600_000),
         ]
     }

@@ -54,6 +54,7 @@ import Testing
                   errors: 5
                 timeouts:
                   command: 5s
+                  handshake: 5s
                   connect: 5s
                   greeting: 5s
                   backend-command: 5s

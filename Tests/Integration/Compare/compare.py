@@ -115,8 +115,14 @@ def explained(difference, may):
     what, *values = difference
     both = "\0".join("-" if value is None else value.replace("\0", "\u2400") for value in values)
     for identifier in may:
-        for about, left, right in RULES[identifier]:
-            if re.fullmatch(about, what, re.S) and re.fullmatch(f"(?:{left})\0(?:{right})", both, re.S):
+        for about, *expected in RULES[identifier]:
+            if not re.fullmatch(about, what, re.S):
+                continue
+            if callable(expected[0]):
+                fits = None not in values and expected[0](*values)
+            else:
+                fits = re.fullmatch("(?:{})\0(?:{})".format(*expected), both, re.S)
+            if fits:
                 return identifier
     return None
 
