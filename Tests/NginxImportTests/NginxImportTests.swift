@@ -109,7 +109,8 @@ import Testing
         ("proxy_protocol on;", "identity: xclient"),
         ("proxy_smtp_auth on;", "auth: login-of-client"),
         ("max_errors 3;", "errors: 3"), ("max_errors 0;", "errors: 1"), ("max_errors 100000;", "errors: 1000"),
-        ("timeout 90s;", "command: 90s"), ("timeout 1d;", "command: 1h\n  connect: 4m\n  greeting: 10m"),
+        ("timeout 90s;", "command: 90s"),
+        ("timeout 1d;", "command: 1h\n  handshake: 10m\n  connect: 4m\n  greeting: 10m"),
         (
             "resolver 127.0.0.1 [::1]:5353 valid=30s; resolver_timeout 5s;",
             "resolver:\n  servers: [\"127.0.0.1:53\", \"[::1]:5353\"]\n  timeout: 5s"
