@@ -129,8 +129,8 @@ package struct ClientHost: Hashable, Sendable {
     /// The DNS gave no answer for now.
     package static let temporarilyUnavailable = ClientHost(text: "[TEMPUNAVAIL]")
 
-    /// What goes on the wire.
-    let text: String
+    /// What goes on the wire: to lookups, and as NAME in XCLIENT.
+    package let text: String
 
     /// A name that the resolver found, in both directions.
     ///

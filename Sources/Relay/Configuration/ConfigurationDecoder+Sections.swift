@@ -24,6 +24,7 @@ struct ConfigurationDraft {
 
     var serverName: String?
     var listeners: [Placed<RelayConfiguration.Listener>] = []
+    var proxies = RelayConfiguration.Proxies()
     /// Every name under `groups:`, also of groups with mistakes.
     var groupNames: [String] = []
     var groups: [Placed<BackendGroup>] = []
@@ -46,13 +47,15 @@ extension ConfigurationDecoder {
     /// Reads the whole file.
     mutating func draft(_ root: YAMLNode) -> ConfigurationDraft? {
         let keys = Keys(
-            "server", "listeners", "message", "groups", "routes", "postmaster", "lookup", "limits", "timeouts", "admin",
+            "server", "listeners", "proxies", "message", "groups", "routes", "postmaster", "lookup", "limits",
+            "timeouts", "admin",
             later: ["tls"])
         guard let fields = self.fields(root, "", keys) else { return nil }
         var draft = ConfigurationDraft()
         if let node = fields["server"] { draft.serverName = self.server(node) }
         draft.hasListeners = fields["listeners"] != nil
         if let node = fields["listeners"] { draft.listeners = self.listeners(node) }
+        if let node = fields["proxies"] { draft.proxies = self.proxies(node) }
         // First, since groups, routes and the lookup begin with what it says.
         draft.policy = self.message(fields["message"], "message", over: draft.policy, into: &draft)
         draft.lookupPolicy = draft.policy
@@ -71,11 +74,14 @@ extension ConfigurationDecoder {
     }
 
     private mutating func server(_ node: YAMLNode) -> String? {
-        guard let fields = self.fields(node, "server", Keys("name")), let name = fields["name"],
-            let text = self.text(name, "server.name", "a host name")
-        else { return nil }
+        guard let fields = self.fields(node, "server", Keys("name")) else { return nil }
+        return fields["name"].flatMap { self.hostName($0, "server.name") }
+    }
+
+    mutating func hostName(_ node: YAMLNode, _ path: String) -> String? {
+        guard let text = self.text(node, path, "a host name") else { return nil }
         if let problem = DomainName.problem(text) {
-            self.error(name.mark, "server.name", "\"\(text)\" is not a host name: \(problem)")
+            self.error(node.mark, path, "\"\(text)\" is not a host name: \(problem)")
             return nil
         }
         return text
@@ -84,8 +90,9 @@ extension ConfigurationDecoder {
     // MARK: Lookup
 
     private mutating func lookup(_ node: YAMLNode, into draft: inout ConfigurationDraft) -> LookupConfiguration? {
-        guard let fields = self.fields(node, "lookup", Keys("url", "timeout", "headers", "message")) else { return nil }
-        draft.lookupPolicy = self.message(fields["message"], "lookup.message", over: draft.policy, into: &draft)
+        let keys = Keys("url", "timeout", "headers", "message", "identity", "auth")
+        guard let fields = self.fields(node, "lookup", keys) else { return nil }
+        draft.lookupPolicy = self.policy(fields, "lookup", into: &draft)
         var headers: [ExtraHeader] = []
         for entry in fields["headers"].flatMap({ self.entries($0, "lookup.headers") }) ?? [] {
             let path = "lookup.headers.\(entry.key)"

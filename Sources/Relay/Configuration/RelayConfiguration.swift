@@ -1,5 +1,6 @@
 package import AuthHTTP
 package import NIOCore
+import ProxyProtocol
 package import Routing
 
 /// relay.yaml, decoded and checked: everything that the relay is told.
@@ -8,6 +9,8 @@ package struct RelayConfiguration: Equatable, Sendable {
     package var serverName: String?
     /// Where clients connect; at least one, no two the same.
     package var listeners: [Listener]
+    /// Who may tell addresses of clients, by a PROXY header.
+    package var proxies: Proxies
     /// The groups under `groups:`, in their order.
     package var groups: [BackendGroup]
     /// The routes, in their order; a group that was written inside a route is in it alone.
@@ -29,6 +32,7 @@ package struct RelayConfiguration: Equatable, Sendable {
     package init(
         serverName: String? = nil,
         listeners: [Listener],
+        proxies: Proxies = Proxies(),
         groups: [BackendGroup] = [],
         routes: [Route] = [],
         postmaster: BackendGroup? = nil,
@@ -40,6 +44,7 @@ package struct RelayConfiguration: Equatable, Sendable {
     ) {
         self.serverName = serverName
         self.listeners = listeners
+        self.proxies = proxies
         self.groups = groups
         self.routes = routes
         self.postmaster = postmaster
@@ -61,6 +66,26 @@ package struct RelayConfiguration: Equatable, Sendable {
 }
 
 extension RelayConfiguration {
+    /// Proxies that are known as such.
+    package struct Proxies: Equatable, Sendable {
+        /// Their networks.
+        package var networks: [IPNetwork] = []
+        /// Whether who connects through a Unix socket is one.
+        package var includesUnix = false
+
+        /// Makes an empty list.
+        package init() {}
+
+        /// Whether nobody is one.
+        package var isEmpty: Bool { self.networks.isEmpty && !self.includesUnix }
+
+        /// Whether who connects from there is one.
+        package func contains(_ address: SocketAddress) -> Bool {
+            guard let endpoint = address.endpoint else { return self.includesUnix && address.pathname != nil }
+            return self.networks.contains { $0.contains(endpoint.address) }
+        }
+    }
+
     /// Bounds on what a client may do; 0 means no bound where a property says so.
     package struct Limits: Equatable, Sendable {
         /// The octets of a message, line ends counted, dots of stuffing not (RFC 1870 section 5); 0: no bound.
@@ -87,6 +112,8 @@ extension RelayConfiguration {
         package var command: TimeAmount = .minutes(5)
         /// The wait for the client's next part of a message (section 4.5.3.2.5).
         package var dataBlock: TimeAmount = .minutes(3)
+        /// The wait for a PROXY header.
+        package var proxyHeader: TimeAmount = .seconds(5)
         /// Making one connection to a backend.
         package var connect: TimeAmount = .seconds(30)
         /// The wait for a backend's greeting (section 4.5.3.2.1).

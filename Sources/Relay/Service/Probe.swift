@@ -22,8 +22,10 @@ final class ProbeRound {
     }
 
     /// Asks a backend what it has.
-    func ask(_ backend: BackendAddress) -> EventLoopFuture<ServerCapabilities> {
-        let probe = Probe(name: self.name, sweep: self.sweep, promise: self.eventLoop.makePromise())
+    ///
+    /// - Parameter header: the octets in front of the session: a PROXY header, where the backend waits for one.
+    func ask(_ backend: BackendAddress, header: [UInt8] = []) -> EventLoopFuture<ServerCapabilities> {
+        let probe = Probe(name: self.name, header: header, sweep: self.sweep, promise: self.eventLoop.makePromise())
         self.probes[ObjectIdentifier(probe)] = probe
         let limit = self.eventLoop.assumeIsolated().scheduleTask(in: self.timeout) { probe.cancel() }
         probe.answer.assumeIsolated().whenComplete { _ in
@@ -52,8 +54,11 @@ private final class Probe: SMTPClientDelegate {
     /// Nil once there is an answer.
     private var handler: SMTPClientHandler?
 
-    init(name: String, sweep: SessionSweep, promise: EventLoopPromise<ServerCapabilities>) {
+    private let header: [UInt8]
+
+    init(name: String, header: [UInt8], sweep: SessionSweep, promise: EventLoopPromise<ServerCapabilities>) {
         self.promise = promise
+        self.header = header
         self.handler = SMTPClientHandler(name: name, sweep: sweep, delegate: self)
     }
 
@@ -67,6 +72,7 @@ private final class Probe: SMTPClientDelegate {
     func connected(_ result: Result<any Channel, any Error>) {
         switch (result, self.handler) {
         case (.success(let channel), let handler?):
+            if !self.header.isEmpty { channel.writeAndFlush(ByteBuffer(bytes: self.header), promise: nil) }
             do {
                 try channel.pipeline.syncOperations.addHandler(handler)
             } catch {

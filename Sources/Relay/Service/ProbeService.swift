@@ -63,6 +63,7 @@ package final class ProbeService: Service {
         let snapshot = self.state.snapshot
         failing.formIntersection(snapshot.backends)
         var rest = snapshot.configuration.allBackends[...]
+        let headers = snapshot.configuration.probeHeaders
         let probes: NIOLoopBound<ProbeRound>
         do {
             probes = try await self.eventLoop.submit {
@@ -76,12 +77,12 @@ package final class ProbeService: Service {
         await withTaskCancellationHandler {
             await withTaskGroup(of: (BackendAddress, Result<ServerCapabilities, any Error>).self) { group in
                 for backend in rest.prefix(Self.concurrency) {
-                    group.addTask { (backend, await self.ask(backend, probes)) }
+                    group.addTask { (backend, await self.ask(backend, headers[backend] ?? [], probes)) }
                 }
                 rest = rest.dropFirst(Self.concurrency)
                 for await (backend, result) in group {
                     if let next = rest.popFirst(), !Task.isCancelled {
-                        group.addTask { (next, await self.ask(next, probes)) }
+                        group.addTask { (next, await self.ask(next, headers[next] ?? [], probes)) }
                     }
                     self.report(backend, result, &failing)
                 }
@@ -92,10 +93,10 @@ package final class ProbeService: Service {
     }
 
     private func ask(
-        _ backend: BackendAddress, _ probes: NIOLoopBound<ProbeRound>
+        _ backend: BackendAddress, _ header: [UInt8], _ probes: NIOLoopBound<ProbeRound>
     ) async -> Result<ServerCapabilities, any Error> {
         do {
-            return .success(try await self.eventLoop.flatSubmit { probes.value.ask(backend) }.get())
+            return .success(try await self.eventLoop.flatSubmit { probes.value.ask(backend, header: header) }.get())
         } catch {
             return .failure(error)
         }

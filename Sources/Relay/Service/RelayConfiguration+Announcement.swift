@@ -1,3 +1,4 @@
+import ProxyProtocol
 package import Routing
 package import SMTPCore
 
@@ -22,6 +23,16 @@ extension RelayConfiguration {
     package var allBackends: [BackendAddress] {
         var seen: Set<BackendAddress> = []
         return self.allGroups.flatMap(\.backends).map(\.address).filter { seen.insert($0).inserted }
+    }
+
+    /// What a probe has to say in front of its session to backends that wait for a PROXY header: that it is nobody's.
+    var probeHeaders: [BackendAddress: [UInt8]] {
+        var headers: [BackendAddress: [UInt8]] = [:]
+        for group in self.allGroups {
+            let octets = group.policy.identity.octets(ProxyHeader(.proxy))
+            for backend in group.backends where !octets.isEmpty { headers[backend.address] = octets }
+        }
+        return headers
     }
 
     /// The most octets of a message that any destination takes, announced as SIZE; 0 for no bound. A destination that takes

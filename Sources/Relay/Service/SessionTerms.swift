@@ -1,5 +1,6 @@
 package import Routing
 package import SMTPCore
+import SMTPNIO
 
 /// How a client is met at one listener.
 package struct SessionTerms: Sendable {
@@ -7,6 +8,12 @@ package struct SessionTerms: Sendable {
     let snapshot: RelaySnapshot
     /// What its session allows and says.
     package let session: ServerSessionConfiguration
+    /// How long it is waited for, and how long it waits for its greeting.
+    let timeouts: SMTPServerTimeouts
+    /// The listener's own name; nil where it has the server's.
+    let listenerName: String?
+    /// Whether its connection begins with a PROXY header.
+    let expectsProxyHeader: Bool
     /// The reply to its EHLO.
     package let extendedReply: SMTPReply
 
@@ -20,15 +27,21 @@ package struct SessionTerms: Sendable {
         session.transactions = limits.transactions == 0 ? .max : limits.transactions
         session.errors = limits.errors
         session.hasOneDomain = configuration.leadsToSeveralDestinations
-        if configuration.listeners.indices.contains(listener) {
-            let listener = configuration.listeners[listener]
+        var timeouts = snapshot.serverTimeouts
+        let listener = configuration.listeners.indices.contains(listener) ? configuration.listeners[listener] : nil
+        if let listener {
             session.extensions = configuration.extensions(knowledge: knowledge, configured: listener.ehlo)
             session.forbidsEarlyInput = listener.isPipeliningStrict
             session.requiresHello = listener.requiresHello
             session.greeting = listener.greeting
+            session.serverName = listener.name ?? snapshot.serverName
+            timeouts.greetingDelay = listener.greetingDelay
         }
         self.snapshot = snapshot
         self.session = session
+        self.timeouts = timeouts
+        self.listenerName = listener?.name
+        self.expectsProxyHeader = listener?.expectsProxyHeader ?? false
         self.extendedReply = session.extendedReply
     }
 }

@@ -26,7 +26,7 @@ extension RelaySession {
         if case .ehlo = greeting { transmission.isExtended = true }
         return ReceivedField(
             helo: greeting?.name ?? "", clientName: nil, clientAddress: self.client.ip,
-            serverName: self.snapshot.serverName, transmission: transmission, id: self.log.id, recipient: recipient,
+            serverName: self.serverName, transmission: transmission, id: self.log.id, recipient: recipient,
             unixTime: Int64(Date().timeIntervalSince1970))
     }
 
@@ -57,7 +57,7 @@ extension RelaySession {
     private func makeMapping() -> ReplyMapping {
         guard let connection = self.connection, connection.policy.masksReplies else { return ReplyMapping() }
         return ReplyMapping(
-            serverName: self.snapshot.serverName, introduced: connection.handler.serverNames,
+            serverName: self.serverName, introduced: connection.handler.serverNames,
             configured: connection.backend, address: connection.endpoint, known: Array(self.recipientDomains))
     }
 

@@ -28,7 +28,8 @@ extension RelaySession {
             mailCommand: self.mailLine.commandText,
             recipientCommand: self.recipientLine.commandText)
         let request = LookupRequest(
-            method: .none(envelope), clientIP: self.client.ip, loginAttempt: 1 + self.refusedLookups)
+            method: .none(envelope), clientIP: self.client.ip, loginAttempt: 1 + self.refusedLookups,
+            clientHost: self.client.host, proxy: self.client.proxy)
         self.context.lookupClient(lookup).ask(request, deadline: self.deadline) { result in
             self.lookupCompleted(result, id)
         }
@@ -53,6 +54,8 @@ extension RelaySession {
             )
             self.decided(.refuse(.lookupFailed, closing: false))
         case .success(.allowed(let allowed)):
+            self.remember(allowed)
+            self.leaveOutdatedLeg()
             self.forward(to: .server(allowed.server, group: allowed.group))
         case .success(.denied(let denial)):
             self.refusedLookups += 1
@@ -65,7 +68,7 @@ extension RelaySession {
 
     /// Whether a server is the very address that the client came to; another one of ours is found out in the next round.
     private func isOurs(_ server: SocketAddress) -> Bool {
-        guard let local = self.client.local, let port = local.port, server.port == port else { return false }
+        guard let local = self.client.accepted, let port = local.port, server.port == port else { return false }
         return local.hostAndPort == server.hostAndPort
     }
 

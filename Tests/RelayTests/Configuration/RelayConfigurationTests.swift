@@ -152,8 +152,9 @@ import Testing
         Mistake("socket: smtp", by: "{socket: smtp, auth: [plain]}", "2:20: listeners[0]: auth is not in this version"),
         Mistake("socket: smtp", by: "{socket: smtp, lookup: x}", "2:20: listeners[0]: lookup is not in this version"),
         Mistake(
-            "    backends: [127.0.0.1:2525]", by: "    {backends: [127.0.0.1:2525], identity: xclient}",
-            "5:44: groups.app.identity: \"xclient\" is not in this version"),
+            "    backends: [127.0.0.1:2525]", by: "    {backends: [127.0.0.1:2525], identity: xclint}",
+            "5:44: groups.app.identity: \"xclint\" is not one of none, xclient, xforward, proxy-v1, proxy-v2; did you mean \"xclient\"?"
+        ),
         Mistake(
             "    backends: [127.0.0.1:2525]", by: "    {backends: [127.0.0.1:2525], tls: implicit}",
             "5:39: groups.app.tls: \"implicit\" is not in this version"),
