@@ -134,8 +134,7 @@ private struct LoopContexts: Sendable {
         }
         guard terms.snapshot.configuration.proxies.contains(peer) else {
             context.logger.warning("proxy-refused proxy=\(peer.hostAndPort) reason=\"it is none of proxies\"")
-            channel.close(promise: nil)
-            return
+            return try channel.pipeline.syncOperations.addHandler(RefusalHandler(nil))
         }
         let handler = ProxyHeaderHandler(
             proxy: peer.hostAndPort, timeout: terms.snapshot.configuration.timeouts.proxyHeader, sweep: context.sweep,
@@ -196,20 +195,21 @@ extension Optional where Wrapped == SocketAddress {
     }
 }
 
-/// Says one reply to a client that cannot be served, and closes.
+/// Says one reply, or nothing, to a client that is not served, and closes.
 private final class RefusalHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    private let reply: SMTPReply
+    private let reply: SMTPReply?
 
-    init(_ reply: SMTPReply) {
+    init(_ reply: SMTPReply?) {
         self.reply = reply
     }
 
     func channelActive(context: ChannelHandlerContext) {
+        guard let reply = self.reply else { return context.close(promise: nil) }
         var octets = ByteBuffer()
-        octets.writeReply(self.reply)
+        octets.writeReply(reply)
         context.writeAndFlush(self.wrapOutboundOut(octets)).assumeIsolated().whenComplete { _ in
             context.close(promise: nil)
         }

@@ -111,7 +111,7 @@ def postfix():
     backend = Knowing()
     ways = [
         ("xclient", 2551, "xclient", rf"postfix/xclient\S*: \w+: client=\S*\[{CLIENT}\]"),
-        ("xforward", 2552, "xforward", rf"postfix/xforward\S*: \w+: client=\S*\[127\.0\.0\.1\], orig_client=\S*\[{CLIENT}\]"),
+        ("xforward", 2552, "xforward", rf"postfix/xforward\S*: \w+: client=\S*\[127\.0\.0\.1\], (?:\S+, )?orig_client=\S*\[{CLIENT}\]"),
         ("proxy1", 2553, "proxy-v1", rf"postfix/proxy\S*: \w+: client=\S*\[{CLIENT}\]"),
         ("proxy2", 2553, "proxy-v2", rf"postfix/proxy\S*: \w+: client=\S*\[{CLIENT}\]"),
         ("screened1", 2554, "proxy-v1", rf"postfix/screened\S*: \w+: client=\S*\[{CLIENT}\]"),

@@ -74,7 +74,7 @@ import Testing
         #expect(configuration.lookupPolicy.login == .client)
         #expect(!configuration.lookupPolicy.addsReceived)
         #expect(
-            configuration.summary.contains("otherwise: ask http://127.0.0.1/, identity xclient, auth login-of-client"))
+            configuration.summary.contains(", identity xclient, auth login-of-client"))
     }
 
     @Test("A user's password is the first line of a file, and in no description")
@@ -103,7 +103,10 @@ import Testing
                 "identity: xclint",
                 "3:38: groups.app.identity: \"xclint\" is not one of none, xclient, xforward, proxy-v1, proxy-v2; did you mean \"xclient\"?"
             ),
-            ("auth: login", "3:34: groups.app.auth: \"login\" is not one of login-of-client"),
+            (
+                "auth: login",
+                "3:34: groups.app.auth: \"login\" is not one of login-of-client; did you mean \"login-of-client\"?"
+            ),
             ("auth: {user: x}", "3:34: groups.app.auth: it needs a user and a password-file, or is login-of-client"),
             (
                 "auth: {user: x, password: y}",
@@ -132,8 +135,8 @@ import Testing
             "group: app}", with: "group: app, identity: xclient, auth: login-of-client}")
         #expect(
             configurationErrors(route) == [
-                "4:49: routes[0]: an identity belongs to backends: write it in the group",
-                "4:64: routes[0]: auth belongs to backends: write it in the group",
+                "4:51: routes[0]: an identity belongs to backends: write it in the group",
+                "4:66: routes[0]: auth belongs to backends: write it in the group",
             ])
     }
 
@@ -161,7 +164,7 @@ import Testing
                 "proxies: [10.0.0.1/8]",
                 "5:11: proxies[0]: \"10.0.0.1/8\" has bits behind its prefix: write 10.0.0.0/8 or 10.0.0.1"
             ),
-            ("proxies: [::1, ::1]", "5:16: proxies[1]: ::1 is here a second time"),
+            ("proxies: [\"::1\", \"::1\"]", "5:18: proxies[1]: ::1 is here a second time"),
         ])
     func proxyMistakes(_ more: String, _ message: String) {
         #expect(configurationErrors(Self.text("", more)) == [message])

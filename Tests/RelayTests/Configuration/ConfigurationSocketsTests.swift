@@ -65,19 +65,19 @@ import Testing
             "socket: smtp", "v6only: on",
             "2:28: listeners[0].v6only: whoever binds the socket sets it: write it in sockets.conf, or in the socket unit"
         ),
-        ("address: \"127.0.0.1:2526\"", "v6only: on", "2:43: listeners[0].v6only: it is for IPv6 addresses"),
-        ("address: \"[::]:2526\"", "mode: 660", "2:36: listeners[0].mode: it is for Unix sockets"),
+        ("address: \"127.0.0.1:2526\"", "v6only: on", "2:41: listeners[0].v6only: it is for IPv6 addresses"),
+        ("address: \"[::]:2526\"", "mode: 660", "2:34: listeners[0].mode: it is for Unix sockets"),
         (
             "address: \"unix:/x\"", "keepalive: on",
-            "2:39: listeners[0].keepalive: a Unix socket has no network to be lost in"
+            "2:37: listeners[0].keepalive: a Unix socket has no network to be lost in"
         ),
         (
             "address: \"unix:/x\"", "mode: 888",
-            "2:34: listeners[0].mode: \"888\" is not a mode: write three octal digits, such as \"0660\""
+            "2:32: listeners[0].mode: \"888\" is not a mode: write three octal digits, such as \"0660\""
         ),
         (
             "address: \"unix:x\"", "tls: none",
-            "2:14: listeners[0].address: \"unix:x\" is not an absolute path: write unix:/run/app.sock"
+            "2:15: listeners[0].address: \"unix:x\" is not an absolute path: write unix:/run/app.sock"
         ),
         (
             "socket: smtp", "receive-buffer: 1",
@@ -86,7 +86,7 @@ import Testing
         ("socket: smtp", "keepalive: yes", "2:31: listeners[0].keepalive: \"yes\" is not one of on, off"),
         ("socket: smtp", "keepalive: {probes: 200}", "2:40: listeners[0].keepalive.probes: 200 is not from 1 to 127"),
         ("socket: smtp", "greeting-delay: 3m", "2:36: listeners[0].greeting-delay: 3m is not from 0s to 2m"),
-        ("socket: smtp", "name: \"a b\"", "2:26: listeners[0].name: \"a b\" is not a host name: it has a blank in it"),
+        ("socket: smtp", "name: \"a b\"", "2:26: listeners[0].name: \"a b\" is not a host name: \" \" cannot be in it"),
     ]
 
     @Test("A mistake is told with its place", arguments: mistakes)

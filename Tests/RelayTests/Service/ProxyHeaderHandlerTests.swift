@@ -2,6 +2,7 @@ import Logging
 import NIOCore
 import NIOEmbedded
 import ProxyProtocol
+import Routing
 import SMTPNIO
 import Testing
 

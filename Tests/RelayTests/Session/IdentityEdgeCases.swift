@@ -42,12 +42,7 @@ private func address(_ text: String, _ port: Int = 50000) throws -> SocketAddres
 
     @Test("76: a scope is told nobody")
     func scope() throws {
-        var raw = try address("fe80::1")
-        if case .v6(let v6) = raw {
-            var socket = v6.address
-            socket.sin6_scope_id = 1
-            raw = SocketAddress(socket)
-        }
+        let raw = try SocketAddress.makeAddressResolvingHost("fe80::1%lo", port: 50000)
         let facts = ClientFacts(address: raw, local: raw)
         #expect(facts.name == "[fe80::1]:50000")
         #expect(facts.ip == "fe80::1")
