@@ -130,7 +130,9 @@ def postfix():
         received = content.count("Received: ")
         world.expect(received == (2 if identity == "xforward" else 1), f"{identity}: {received} Received fields: {content}")
         if identity != "xforward":
-            world.expect(f"[{CLIENT}]" in content and "client.test" in content, f"{identity}: {content}")
+            # (A PROXY header has no name in it: EHLO is the relay's then.)
+            name = "client.test" if identity == "xclient" else "relay.test"
+            world.expect(f"from {name} (" in content and f"[{CLIENT}]" in content, f"{identity}: {content}")
     haproxy(backend)
 
 
