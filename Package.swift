@@ -99,12 +99,13 @@ let package = Package(
         .systemLibrary(name: "CIDN2", pkgConfig: "libidn2", providers: [.apt(["libidn2-dev"])]),
         .target(name: "Routing", dependencies: ["SMTPCore", "CIDN2"], swiftSettings: strict),
         .target(name: "AdminProtocol", swiftSettings: strict),
+        .target(name: "ProxyProtocol", dependencies: ["Routing"], swiftSettings: strict),
         .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .target(
             name: "Relay",
             dependencies: [
-                "Routing", "SMTPCore", "SMTPNIO", "AuthHTTP", "Resolver", "PosternClient", "PosternNIO",
-                "AdminProtocol", "CYaml", "CCrypt", logging, tls, tlsEvents,
+                "Routing", "ProxyProtocol", "SMTPCore", "SMTPNIO", "AuthHTTP", "Resolver", "PosternClient",
+                "PosternNIO", "AdminProtocol", "CYaml", "CCrypt", logging, tls, tlsEvents,
                 relayOnly("ServiceLifecycle", "swift-service-lifecycle"),
                 relayOnly("Crypto", "swift-crypto"),
             ] + nio,
@@ -154,11 +155,12 @@ let package = Package(
         .testTarget(name: "AdminProtocolTests", dependencies: ["AdminProtocol"], swiftSettings: strict),
         .testTarget(name: "NginxImportTests", dependencies: ["NginxImport"], swiftSettings: strict),
         .testTarget(name: "RoutingTests", dependencies: ["Routing", "SMTPCore"], swiftSettings: strict),
+        .testTarget(name: "ProxyProtocolTests", dependencies: ["ProxyProtocol", "Routing"], swiftSettings: strict),
         .testTarget(
             name: "RelayTests",
             dependencies: [
-                "Relay", "Routing", "SMTPCore", "SMTPNIO", "AuthHTTP", "Resolver", "AdminProtocol", "NginxImport",
-                logging,
+                "Relay", "Routing", "ProxyProtocol", "SMTPCore", "SMTPNIO", "AuthHTTP", "Resolver", "AdminProtocol",
+                "NginxImport", logging,
                 relayOnly("NIOEmbedded", "swift-nio"),
             ] + nio,
             swiftSettings: strict),

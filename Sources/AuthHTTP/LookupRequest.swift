@@ -151,8 +151,8 @@ package struct ClientHost: Hashable, Sendable {
     /// The DNS gave no answer for now.
     package static let temporarilyUnavailable = ClientHost(text: "[TEMPUNAVAIL]")
 
-    /// What goes on the wire.
-    let text: String
+    /// What goes on the wire: to lookups, and as NAME in XCLIENT.
+    package let text: String
     /// The name, where there is one.
     package var name: String? { self.text.hasPrefix("[") ? nil : self.text }
 

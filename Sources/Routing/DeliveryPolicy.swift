@@ -6,8 +6,12 @@ package import SMTPCore
 package struct DeliveryPolicy: Hashable, Sendable {
     /// What a message may contain.
     package var message = MessagePolicy()
-    /// Whether a Received field is written in front of each message (RFC 5321 section 4.4).
-    package var addsReceived = true
+    /// How the backend learns whose message it is.
+    package var identity = BackendIdentity.none
+    /// Whom the session with the backend logs in as; nil: nobody.
+    package var login: BackendLogin?
+    /// Whether a Received field is written in front of each message; nil: as ``addsReceived`` has it.
+    private var received: Bool?
     /// What becomes of BODY=8BITMIME where the backend has no 8BITMIME (RFC 6152 section 3): true refuses the message,
     /// false sends it on without the parameter.
     package var refusesEightBit = false
@@ -22,4 +26,18 @@ package struct DeliveryPolicy: Hashable, Sendable {
 
     /// Makes the default policy.
     package init() {}
+
+    /// Whether a Received field is written in front of each message (RFC 5321 section 4.4): where nothing is said, unless
+    /// the backend is told who the client is, and writes that field itself.
+    package var addsReceived: Bool {
+        get { self.received ?? !self.identity.replacesClient }
+        set { self.received = newValue }
+    }
+
+    /// The same policy, equal to every other that means the same: an identity makes a difference to the default.
+    package var normalized: DeliveryPolicy {
+        var policy = self
+        if policy.received == !policy.identity.replacesClient { policy.received = nil }
+        return policy
+    }
 }

@@ -8,6 +8,10 @@ extension ClientCommand {
         case .ehlo(let name): Self.line("EHLO ", name)
         case .helo(let name): Self.line("HELO ", name)
         case .startTLS: "STARTTLS\r\n"
+        case .xclient(let attributes): Self.line("XCLIENT", attributes.text)
+        case .xforward(let attributes): Self.line("XFORWARD", attributes.text)
+        case .auth(let mechanism, let response): Self.line("AUTH ", mechanism + (response.map { " \($0.text)" } ?? ""))
+        case .response(let response): Self.line("", response.text)
         case .rset: "RSET\r\n"
         case .mail(let mail): mail.line
         case .rcpt(let recipient): recipient.line

@@ -6,6 +6,14 @@ public enum ClientCommand: Hashable, Sendable {
     case helo(String)
     /// `STARTTLS` (RFC 3207).
     case startTLS
+    /// `XCLIENT`, with attributes of a client.
+    case xclient([ClientAttribute])
+    /// `XFORWARD`, with attributes of a client.
+    case xforward([ClientAttribute])
+    /// `AUTH mechanism`, with an initial response or without (RFC 4954 section 4).
+    case auth(String, SASLResponse?)
+    /// A line in a SASL exchange.
+    case response(SASLResponse)
     /// `RSET`.
     case rset
     /// `MAIL FROM:`, with the parameters that the server knows.

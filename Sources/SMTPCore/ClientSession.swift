@@ -48,9 +48,9 @@ public struct ClientSession: Sendable {
     public enum Awaited: UInt8, Sendable {
         /// The greeting, or the TLS handshake's end.
         case greeting
-        /// The reply to EHLO, HELO or STARTTLS.
+        /// The reply to EHLO, HELO, STARTTLS, XCLIENT or AUTH.
         case hello
-        /// The reply to MAIL, or to RSET in front of it.
+        /// The reply to MAIL, or to RSET or XFORWARD in front of it.
         case mail
         /// The reply to RCPT.
         case recipient
@@ -67,11 +67,13 @@ public struct ClientSession: Sendable {
     }
 
     /// Commands about an envelope that wait for their replies.
-    private struct Exchange {
-        enum Step: UInt8 { case rset, mail, rcpt }
+    struct Exchange {
+        enum Step: UInt8 { case rset, xforward, mail, rcpt }
 
         /// What the next reply answers.
         var awaited: Step
+        /// The XFORWARD commands without an answer.
+        var forwards: Int
         /// The recipients without an answer, at least one.
         var recipients: Int
         /// The recipients of the transaction that were accepted.
@@ -82,12 +84,18 @@ public struct ClientSession: Sendable {
         var refusal: SMTPReply?
     }
 
-    private enum State {
+    enum State {
         case greeting
         case extendedHello
         case hello
         case startingTLS
         case handshaking
+        /// XCLIENT is out.
+        case introducing(ClientIntroduction)
+        /// The client's own greeting is out.
+        case greetingAsClient(ServerSession.Greeting, ClientCredentials?)
+        /// AUTH is out; the responses to come, the next one last.
+        case authenticating([SASLResponse])
         /// Ready; `isDirty` when a transaction was left open at the server.
         case idle(isDirty: Bool)
         case exchange(Exchange)
@@ -107,9 +115,9 @@ public struct ClientSession: Sendable {
     /// Whether the session is not ready before TLS has begun with STARTTLS.
     private let requiresStartTLS: Bool
     private var isSecure = false
-    private var state = State.greeting
+    var state = State.greeting
     /// What the server said of itself; nothing before ``Action/ready``.
-    public private(set) var capabilities = ServerCapabilities()
+    public internal(set) var capabilities = ServerCapabilities()
     /// The names by which the server introduced itself: the first words of its greeting and of its reply to EHLO.
     public private(set) var serverNames: [String] = []
 
@@ -150,7 +158,7 @@ public struct ClientSession: Sendable {
     public var awaited: Awaited {
         switch self.state {
         case .greeting, .handshaking: .greeting
-        case .extendedHello, .hello, .startingTLS: .hello
+        case .extendedHello, .hello, .startingTLS, .introducing, .greetingAsClient, .authenticating: .hello
         case .exchange(let exchange): exchange.awaited == .rcpt ? .recipient : .mail
         case .data: .data
         case .message: .room
@@ -168,18 +176,23 @@ extension ClientSession {
     /// order.
     ///
     /// Where the server lacks what the envelope needs, nothing is sent, and ``Action/refused(_:recipients:)`` is the
-    /// answer.
-    public mutating func begin(_ mail: MailCommand, _ recipients: [RecipientCommand]) -> Action {
+    /// answer. `forwarding` is what XFORWARD tells in front of MAIL, as far as the server takes it.
+    public mutating func begin(
+        _ mail: MailCommand, _ recipients: [RecipientCommand], forwarding: [ClientAttribute] = []
+    ) -> Action {
         guard case .idle(let isDirty) = self.state else { preconditionFailure("the session is not idle") }
+        let forwards = self.forwards(forwarding)
         let commands: [ClientCommand]
         do throws(EnvelopeRefusal) {
             commands =
-                (isDirty ? [.rset] : []) + [.mail(try self.capabilities.adapted(mail, self.policy))]
+                (isDirty ? [.rset] : []) + forwards + [.mail(try self.capabilities.adapted(mail, self.policy))]
                 + (try self.adapted(recipients))
         } catch {
             return .refused(error.reply, recipients: recipients.count)
         }
-        return self.exchange(commands, awaiting: isDirty ? .rset : .mail, recipients: recipients.count, accepted: 0)
+        let step: Exchange.Step = isDirty ? .rset : forwards.isEmpty ? .mail : .xforward
+        return self.exchange(
+            commands, awaiting: step, forwards: forwards.count, recipients: recipients.count, accepted: 0)
     }
 
     /// Begins a transaction with its first recipient.
@@ -226,8 +239,8 @@ extension ClientSession {
             self.state = .idle(isDirty: true)
         case .idle:
             break
-        case .greeting, .extendedHello, .hello, .startingTLS, .handshaking, .exchange, .data, .message, .answer,
-            .quitting, .failed:
+        case .greeting, .extendedHello, .hello, .startingTLS, .handshaking, .introducing, .greetingAsClient,
+            .authenticating, .exchange, .data, .message, .answer, .quitting, .failed:
             preconditionFailure("a command is outstanding: close the connection instead")
         }
     }
@@ -264,12 +277,13 @@ extension ClientSession {
     }
 
     private mutating func exchange(
-        _ commands: [ClientCommand], awaiting step: Exchange.Step, recipients: Int, accepted: Int
+        _ commands: [ClientCommand], awaiting step: Exchange.Step, forwards: Int = 0, recipients: Int, accepted: Int
     ) -> Action {
         let isPipelined = self.extensions.contains(.pipelining)
         let unsent = isPipelined ? [] : Array(commands.dropFirst().reversed())
         self.state = .exchange(
-            Exchange(awaited: step, recipients: recipients, accepted: accepted, unsent: unsent))
+            Exchange(
+                awaited: step, forwards: forwards, recipients: recipients, accepted: accepted, unsent: unsent))
         return .send(isPipelined ? commands : [commands[0]])
     }
 }
@@ -320,6 +334,12 @@ extension ClientSession {
             guard !self.isAwaitingTLS else { return self.fail(.noTLS, reply) }
             self.state = .idle(isDirty: false)
             return .answered(.startTLS, reply)
+        case .introducing(let introduction):
+            return self.introduced(introduction, reply)
+        case .greetingAsClient(let greeting, let credentials):
+            return self.greeted(as: greeting, credentials, reply)
+        case .authenticating(let responses):
+            return self.authenticate(responses, reply)
         case .exchange(let exchange):
             return self.advance(exchange, reply)
         case .data(let accepted):
@@ -355,7 +375,11 @@ extension ClientSession {
         switch exchange.awaited {
         case .rset:
             guard reply.isPositiveCompletion else { return self.fail(.unexpectedReply, reply) }
-            exchange.awaited = .mail
+            exchange.awaited = exchange.forwards > 0 ? .xforward : .mail
+        case .xforward:
+            guard reply.isPositiveCompletion else { return self.fail(.refusedIntroduction, reply) }
+            exchange.forwards -= 1
+            if exchange.forwards == 0 { exchange.awaited = .mail }
         case .mail:
             if !reply.isPositiveCompletion {
                 guard exchange.unsent.isEmpty else {
@@ -391,7 +415,7 @@ extension ClientSession {
     }
 
     /// The first word of a greeting or of a reply to EHLO is the server's name (RFC 5321 section 4.2).
-    private mutating func rememberName(_ reply: SMTPReply) {
+    mutating func rememberName(_ reply: SMTPReply) {
         guard let word = reply.lines.first?.split(separator: " ").first, word.utf8.count <= Self.longestName
         else { return }
         self.serverNames.append(String(word))
@@ -401,12 +425,13 @@ extension ClientSession {
         switch self.state {
         // 421 to the final dot is the answer to the message, and nobody else's.
         case .answer, .quitting, .failed: true
-        case .greeting, .extendedHello, .hello, .startingTLS, .handshaking, .idle, .exchange, .open, .data, .message:
+        case .greeting, .extendedHello, .hello, .startingTLS, .handshaking, .introducing, .greetingAsClient,
+            .authenticating, .idle, .exchange, .open, .data, .message:
             false
         }
     }
 
-    private mutating func fail(_ code: ClientSessionError.Code, _ reply: SMTPReply) -> Action {
+    mutating func fail(_ code: ClientSessionError.Code, _ reply: SMTPReply) -> Action {
         self.state = .failed
         return .fail(ClientSessionError(code: code, reply: reply))
     }

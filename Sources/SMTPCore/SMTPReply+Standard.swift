@@ -63,6 +63,8 @@ extension SMTPReply {
     public static let chunkReceived = SMTPReply(250, .init(2, 0, 0), "Chunk received")
     /// `554 5.5.0`: input behind a command whose reply the client had to wait for, then the channel closes.
     public static let earlyInput = SMTPReply(554, .init(5, 5, 0), "SMTP protocol synchronization error")
+    /// `503 5.5.0`: input in front of a greeting that waits, then the channel closes. The words are nginx's.
+    public static let earlyTalker = SMTPReply(503, .init(5, 5, 0), "Improper use of SMTP command pipelining")
     /// `554 5.7.1`: the greeting of a server that does not serve this client (RFC 5321 section 3.1).
     public static let noService = SMTPReply(554, .init(5, 7, 1), "No SMTP service for you here")
     /// `553 5.6.7`: an address that is not ASCII, without SMTPUTF8 (RFC 6531 section 3.5).

@@ -27,6 +27,10 @@ public struct ServerCapabilities: Hashable, Sendable {
     public var mechanisms: [String]
     /// The bounds of LIMITS.
     public var limits: Limits
+    /// The names of the attributes of XCLIENT, in upper case.
+    public var xclient: [String] = []
+    /// The names of the attributes of XFORWARD, likewise.
+    public var xforward: [String] = []
 
     /// Makes the capabilities of a server; without arguments those of one that knows HELO alone.
     public init(
@@ -40,10 +44,10 @@ public struct ServerCapabilities: Hashable, Sendable {
 }
 
 extension ServerCapabilities {
-    /// The longest name of a mechanism (RFC 4422 section 3.1).
-    private static let longestMechanism = 20
-    /// More mechanisms than anybody has; those behind them are passed over.
-    private static let mostMechanisms = 32
+    /// The longest name of a mechanism (RFC 4422 section 3.1), and longer than that of an attribute.
+    private static let longestName = 20
+    /// More mechanisms or attributes than anybody has; those behind them are passed over.
+    private static let mostNames = 32
 
     /// Reads the lines of an EHLO reply; the first is the server's name.
     ///
@@ -58,19 +62,22 @@ extension ServerCapabilities {
             self.extensions.formUnion(known)
             switch known {
             case .size: self.size = parameters.first.flatMap { number($0) } ?? self.size
-            case .auth: self.read(mechanisms: parameters)
+            case .auth: Self.read(parameters, into: &self.mechanisms)
             case .limits: self.read(limits: parameters)
+            case .xclient: Self.read(parameters, into: &self.xclient)
+            case .xforward: Self.read(parameters, into: &self.xforward)
             default: break
             }
         }
     }
 
-    private mutating func read(mechanisms: [Substring.UTF8View]) {
-        for octets in mechanisms where self.mechanisms.count < Self.mostMechanisms {
-            guard octets.count <= Self.longestMechanism, octets.allSatisfy(Self.isMechanism) else { continue }
+    /// Adds the names of mechanisms, or of attributes.
+    private static func read(_ words: [Substring.UTF8View], into names: inout [String]) {
+        for octets in words where names.count < self.mostNames {
+            guard octets.count <= self.longestName, octets.allSatisfy(self.isNameOctet) else { continue }
             let name = String(decoding: octets.map(upperCased), as: UTF8.self)
-            // The old and the new form are often announced together.
-            if !self.mechanisms.contains(name) { self.mechanisms.append(name) }
+            // The old and the new form of AUTH are often announced together.
+            if !names.contains(name) { names.append(name) }
         }
     }
 
@@ -87,7 +94,7 @@ extension ServerCapabilities {
         }
     }
 
-    private static func isMechanism(_ octet: UInt8) -> Bool {
+    private static func isNameOctet(_ octet: UInt8) -> Bool {
         isLetter(octet) || isDigit(octet) || octet == UInt8(ascii: "-") || octet == UInt8(ascii: "_")
     }
 }

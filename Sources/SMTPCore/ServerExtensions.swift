@@ -29,13 +29,15 @@ public struct ServerExtensions: OptionSet, Hashable, Sendable {
     public static let binaryMIME = ServerExtensions(rawValue: 1024)
     /// XCLIENT, of Postfix: the server takes a client's address and name from us.
     public static let xclient = ServerExtensions(rawValue: 2048)
+    /// XFORWARD, of Postfix: the server takes the same from us, for its log.
+    public static let xforward = ServerExtensions(rawValue: 4096)
 
     /// The keyword of each, in the order in which a reply has them.
     public static let keywords: [(keyword: String, extension: ServerExtensions)] = [
         ("PIPELINING", .pipelining), ("SIZE", .size), ("8BITMIME", .eightBitMIME), ("SMTPUTF8", .smtpUTF8),
         ("DSN", .dsn), ("ENHANCEDSTATUSCODES", .enhancedStatusCodes), ("CHUNKING", .chunking),
         ("BINARYMIME", .binaryMIME), ("STARTTLS", .startTLS), ("AUTH", .auth), ("LIMITS", .limits),
-        ("XCLIENT", .xclient),
+        ("XCLIENT", .xclient), ("XFORWARD", .xforward),
     ]
 
     /// The keywords of the extensions in this set, in that order.

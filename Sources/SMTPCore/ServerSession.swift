@@ -48,7 +48,7 @@ public struct ServerSession: Sendable {
     }
 
     /// How the client introduced itself.
-    public enum Greeting: Equatable, Sendable {
+    public enum Greeting: Hashable, Sendable {
         /// `HELO name`.
         case helo(String)
         /// `EHLO name`.

@@ -4,7 +4,7 @@ package import SMTPCore
 /// Who drives a session with a server: it asks, and hears the answers. All calls come on the channel's event loop.
 package protocol SMTPClientDelegate: AnyObject {
     /// The server greeted and answered EHLO: a transaction can begin, and ``SMTPClientHandler/capabilities`` are known.
-    /// Called once more after a TLS handshake.
+    /// Called once more after a TLS handshake, and after ``SMTPClientHandler/introduce(_:)``.
     func clientReady()
     /// The server answered; for several recipients once for each, in order.
     func clientAnswered(_ question: ClientSession.Question, _ reply: SMTPReply)
@@ -46,7 +46,7 @@ package enum SMTPClientFailure: Error, Equatable {
 package struct SMTPClientTimeouts: Sendable {
     /// For the greeting (section 4.5.3.2.1), and for the end of a TLS handshake.
     package var greeting: TimeAmount = .minutes(5)
-    /// For the reply to EHLO, HELO and STARTTLS, of which RFC 5321 says nothing.
+    /// For the reply to EHLO, HELO, STARTTLS, XCLIENT and AUTH, of which RFC 5321 says nothing.
     package var hello: TimeAmount = .minutes(5)
     /// For the reply to MAIL (section 4.5.3.2.2), and to RSET.
     package var mail: TimeAmount = .minutes(5)

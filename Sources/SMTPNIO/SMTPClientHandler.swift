@@ -162,14 +162,24 @@ extension SMTPClientHandler {
         self.closeHook = hook
     }
 
+    /// Tells the server on whose behalf the session is; only when ``isIdle``, before the first transaction. Then
+    /// ``SMTPClientDelegate/clientReady()`` comes again.
+    package func introduce(_ introduction: ClientIntroduction) {
+        self.ask { $0.introduce(introduction) }
+    }
+
     /// Begins a transaction with its first recipients; only when ``isIdle``. Each has an answer of its own, in order.
-    package func begin(_ mail: MailCommand, _ recipients: [RecipientCommand]) {
-        self.ask { $0.begin(mail, recipients) }
+    ///
+    /// - Parameter forwarding: what XFORWARD tells in front of MAIL, as far as the server takes it.
+    package func begin(
+        _ mail: MailCommand, _ recipients: [RecipientCommand], forwarding: [ClientAttribute] = []
+    ) {
+        self.ask { $0.begin(mail, recipients, forwarding: forwarding) }
     }
 
     /// Begins a transaction with its first recipient; only when ``isIdle``.
-    package func begin(_ mail: MailCommand, _ recipient: RecipientCommand) {
-        self.begin(mail, [recipient])
+    package func begin(_ mail: MailCommand, _ recipient: RecipientCommand, forwarding: [ClientAttribute] = []) {
+        self.begin(mail, [recipient], forwarding: forwarding)
     }
 
     /// Adds recipients; only when ``isOpen``. Each has an answer of its own, in order.

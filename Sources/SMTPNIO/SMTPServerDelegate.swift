@@ -88,6 +88,8 @@ package struct MessageReceipt: Equatable, Sendable {
 
 /// How long a server handler waits (RFC 5321 section 4.5.3.2).
 package struct SMTPServerTimeouts: Sendable {
+    /// Between the connection and the greeting; zero: none. Who says something meanwhile does not wait for replies.
+    package var greetingDelay: TimeAmount = .zero
     /// For the next command, whole (RFC 5321 section 4.5.3.2.7).
     package var command: TimeAmount = .minutes(5)
     /// For the next octets of a message (RFC 5321 section 4.5.3.2.5).

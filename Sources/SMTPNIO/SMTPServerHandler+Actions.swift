@@ -9,7 +9,7 @@ extension SMTPServerHandler {
         case .reply(let reply):
             self.outgoing.writeReply(reply, utf8: self.session.usesSMTPUTF8)
         case .replyAndClose(let reply):
-            if reply == .earlyInput {
+            if reply == .earlyInput || reply == .earlyTalker {
                 if line.isStartTLS { self.delegate?.injectionSeen() } else { self.delegate?.earlyInputSeen() }
             }
             self.outgoing.writeReply(reply, utf8: self.session.usesSMTPUTF8)
@@ -149,8 +149,11 @@ extension SMTPServerHandler {
     }
 
     func closeIfDrained() {
-        guard self.isDraining, case .commands = self.input, !self.session.isInTransaction else { return }
-        self.perform(self.session.close(.shuttingDown))
+        guard self.isDraining, !self.session.isInTransaction else { return }
+        switch self.input {
+        case .greeting, .commands: self.perform(self.session.close(.shuttingDown))
+        case .overlongLine, .waiting, .response, .message, .refusedChunk, .closed: break
+        }
     }
 
     func flush() {

@@ -22,6 +22,10 @@ extension SMTPServerHandler {
     /// Takes one command, or the message as far as it is there; false when more is needed.
     private func processNext() -> Bool {
         switch self.input {
+        case .greeting:
+            guard self.incoming.readableBytes > 0 else { return false }
+            self.perform(self.session.close(.earlyTalker))
+            return false
         case .commands:
             self.closeIfDrained()
             guard case .commands = self.input else { return false }
@@ -233,7 +237,7 @@ extension SMTPServerHandler {
             break  // the answer still goes out: the client may only have closed its sending side
         case .message, .refusedChunk:
             self.context?.close(promise: nil)  // no end will come
-        case .commands, .overlongLine, .response, .closed:
+        case .greeting, .commands, .overlongLine, .response, .closed:
             self.input = .closed
             self.renewDeadline()
             self.closeBehindReplies()

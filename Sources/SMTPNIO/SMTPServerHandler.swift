@@ -15,6 +15,8 @@ package final class SMTPServerHandler: ChannelDuplexHandler, SweptSession {
     private static let longestBacklog = 64 << 10
 
     enum Input {
+        /// Nothing may come before the greeting.
+        case greeting
         /// Lines are commands.
         case commands
         /// A line over the limit is thrown away up to its LF.
@@ -157,6 +159,8 @@ extension SMTPServerHandler {
 
     package func deadlineExpired() {
         switch self.input {
+        case .greeting:
+            break  // what ends it is a task
         case .commands, .overlongLine, .response, .message, .refusedChunk:
             // The client fell silent, or the delegate has taken nothing for as long: RFC 5321 section 3.8 allows 421.
             self.perform(self.session.close(.timeout))
@@ -183,7 +187,7 @@ extension SMTPServerHandler {
         case .message: self.readsReplies && self.delegate?.acceptsMessage ?? true
         case .waiting: self.incoming.readableBytes < Self.longestBacklog
         case .commands, .overlongLine, .response, .refusedChunk: self.readsReplies
-        case .closed: true
+        case .greeting, .closed: true
         }
     }
 
@@ -193,6 +197,18 @@ extension SMTPServerHandler {
     private func open() {
         guard self.sweepToken == nil, self.delegate != nil else { return }
         self.sweepToken = self.sweep.add(self)
+        guard self.timeouts.greetingDelay > .zero, let context = self.context else { return self.greet() }
+        self.input = .greeting
+        self.renewDeadline()
+        context.eventLoop.assumeIsolated().scheduleTask(in: self.timeouts.greetingDelay) { [weak self] in
+            guard let self, case .greeting = self.input else { return }
+            self.input = .commands
+            self.greet()
+            self.closeIfDrained()
+        }
+    }
+
+    private func greet() {
         self.awaitCommand()
         self.renewDeadline()
         self.outgoing.writeReply(self.session.greetingReply)
@@ -230,7 +246,7 @@ extension SMTPServerHandler {
         switch self.input {
         case .message, .refusedChunk: self.pace.received(octets, now: .now())
         case .commands where self.session.isAwaitingChunk: self.pace.received(octets, now: .now())
-        case .commands, .overlongLine, .waiting, .response, .closed: break
+        case .greeting, .commands, .overlongLine, .waiting, .response, .closed: break
         }
     }
 
@@ -247,6 +263,8 @@ extension SMTPServerHandler {
                 self.replyDeadline = .now() + self.timeouts.heldReply
             }
             self.deadline = self.replyDeadline ?? .distantFuture
+        case .greeting:
+            self.deadline = .distantFuture
         case .closed:
             self.deadline = .now() + self.timeouts.close
         }

@@ -59,7 +59,12 @@ struct RelayCommand: AsyncParsableCommand {
                         bound.append(.init(try await bootstrap.withBoundSocket(listener).get(), source: source))
                     }
                 case .address(let address, let port):
+                    let bootstrap = bootstrap.binding(listener)
                     bound.append(.init(try await Self.bind(bootstrap, address, port), source: "relay"))
+                case .unix(let path):
+                    let bootstrap = bootstrap.binding(listener)
+                    let channel = try await Self.bind(bootstrap, path, mode: listener.sockets.mode)
+                    bound.append(.init(channel, source: "relay"))
                 }
             }
             if let loop = configuration.backendReaching(bound.compactMap(\.channel.localAddress)) {
@@ -126,11 +131,22 @@ struct RelayCommand: AsyncParsableCommand {
         _ bootstrap: ServerBootstrap, _ address: IPAddress, _ port: UInt16
     ) async throws -> any Channel {
         do {
-            return try await bootstrap.serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-                .serverChannelOption(.backlog, value: 4096)
-                .bind(host: address.description, port: Int(port)).get()
+            return try await bootstrap.bind(host: address.description, port: Int(port)).get()
         } catch {
             throw Failure.saying("postern relay: bind \(address) port \(port): \(error)", Failure.unavailable)
+        }
+    }
+
+    private static func bind(_ bootstrap: ServerBootstrap, _ path: String, mode: UInt16) async throws -> any Channel {
+        do {
+            try UnixListener.makeRoom(at: path)
+            let channel = try await bootstrap.bind(unixDomainSocketPath: path).get()
+            try UnixListener.setMode(mode, at: path)
+            return channel
+        } catch let failure as UnixListener.Failure {
+            throw Failure.saying("postern relay: \(failure)", Failure.unavailable)
+        } catch {
+            throw Failure.saying("postern relay: bind \(path): \(error)", Failure.unavailable)
         }
     }
 }

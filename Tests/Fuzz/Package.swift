@@ -2,7 +2,7 @@
 import PackageDescription
 
 // A package of its own: every module of it is built with `--sanitize fuzzer`, whose library brings the main function.
-// scripts/fuzz builds and runs it. BrokerCore, SMTPCore and NginxImport are the main package's, by symbolic link.
+// scripts/fuzz builds and runs it. The modules under test are the main package's, by symbolic link.
 let strict: [SwiftSetting] = [
     .strictMemorySafety(),
     .treatAllWarnings(as: .error),
@@ -33,6 +33,11 @@ let package = Package(
         fuzzTarget("fuzz-sasl", "SMTPCore"),
         .target(name: "NginxImport", path: "NginxImport", swiftSettings: strict),
         fuzzTarget("fuzz-nginxconf", "NginxImport"),
+        // (ProxyProtocol takes its addresses from Routing, which knows names by libidn2.)
+        .systemLibrary(name: "CIDN2", path: "CIDN2", pkgConfig: "libidn2", providers: [.apt(["libidn2-dev"])]),
+        .target(name: "Routing", dependencies: ["SMTPCore", "CIDN2"], path: "Routing", swiftSettings: strict),
+        .target(name: "ProxyProtocol", dependencies: ["Routing"], path: "ProxyProtocol", swiftSettings: strict),
+        fuzzTarget("fuzz-proxy", "ProxyProtocol"),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -40,6 +40,8 @@ final class ScriptedBackend: Sendable {
         var dot = Answer.say("250 2.0.0 taken")
         var rset = Answer.say("250 2.0.0 OK")
         var quit = Answer.say("221 2.0.0 Bye")
+        /// The answers to other verbs, in upper case, and to whatever else a line begins with: `AUTH`, `PROXY`.
+        var others: [String: Answer] = [:]
     }
 
     struct Message: Sendable {
@@ -206,7 +208,7 @@ private struct BackendSession {
             case "QUIT":
                 try give(script.quit)
                 throw Ended()
-            default: try give(.say("500 5.5.1 unknown"))
+            default: try give(script.others[verb] ?? .say("500 5.5.1 unknown"))
             }
         }
     }

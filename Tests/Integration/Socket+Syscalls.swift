@@ -77,6 +77,19 @@ final class Socket: Sendable {
     /// Ends whoever waits in accept() or receive() on this socket, and tells the peer that no more will come.
     func interrupt() { _ = shutdown(descriptor, Int32(SHUT_RDWR)) }
 
+    /// The port of this end.
+    func localPort() throws -> UInt16 {
+        var address = sockaddr_in()
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let result = unsafe withUnsafeMutablePointer(to: &address) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
+                unsafe getsockname(descriptor, pointer, &length)
+            }
+        }
+        guard result == 0 else { throw HarnessError("getsockname", errno: errno) }
+        return UInt16(bigEndian: address.sin_port)
+    }
+
     /// Tells the peer that no more will come, and goes on reading.
     func finishSending() { _ = shutdown(descriptor, Int32(SHUT_WR)) }
 

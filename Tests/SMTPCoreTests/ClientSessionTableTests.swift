@@ -86,6 +86,42 @@ private let unexpected = [
             _ = $0.startTLS()
             _ = $0.receive(SMTPReply(220, nil, "go"))
         },
+        row(
+            "XCLIENT", .hello,
+            [
+                "HELO", "HELO", "refusedIntroduction", "serviceClosing", "refusedIntroduction", "refusedIntroduction",
+            ]
+        ) {
+            ready(&$0, "XCLIENT ADDR")
+            _ = $0.introduce(ClientIntroduction(xclient: [ClientAttribute(.address, "::1")], greeting: .helo("x")))
+        },
+        row(
+            "the client's greeting", .hello,
+            ["ready", "ready", "unexpectedReply", "serviceClosing", "refusedClient", "refusedClient"]
+        ) {
+            ready(&$0, "XCLIENT ADDR")
+            _ = $0.introduce(ClientIntroduction(xclient: [ClientAttribute(.address, "::1")], greeting: .ehlo("x")))
+            _ = $0.receive(SMTPReply(220, nil, "backend"))
+        },
+        row(
+            "AUTH", .hello,
+            [
+                "unexpectedReply", "unexpectedReply", "unexpectedReply", "serviceClosing", "refusedAuthentication",
+                "refusedAuthentication",
+            ]
+        ) {
+            ready(&$0, "AUTH PLAIN")
+            _ = $0.introduce(ClientIntroduction(credentials: ClientCredentials(user: [117], password: "p")))
+        },
+        row(
+            "XFORWARD, one by one", .mail,
+            [
+                "MAIL", "MAIL", "unexpectedReply", "serviceClosing", "refusedIntroduction", "refusedIntroduction",
+            ]
+        ) {
+            ready(&$0, "XFORWARD ADDR")
+            _ = $0.begin(mail, [path], forwarding: [ClientAttribute(.address, "::1")])
+        },
         row("idle", .nothing, unexpected, isIdle: true) { ready(&$0, "PIPELINING") },
         row(
             "RSET, pipelined", .mail,

@@ -12,7 +12,7 @@ private func read(_ lines: String...) -> ServerCapabilities {
             ("PIPELINING", .pipelining), ("SIZE", .size), ("8BITMIME", .eightBitMIME), ("SMTPUTF8", .smtpUTF8),
             ("DSN", .dsn), ("ENHANCEDSTATUSCODES", .enhancedStatusCodes), ("CHUNKING", .chunking),
             ("BINARYMIME", .binaryMIME), ("STARTTLS", .startTLS), ("AUTH", .auth), ("LIMITS", .limits),
-            ("XCLIENT", .xclient),
+            ("XCLIENT", .xclient), ("XFORWARD", .xforward),
         ]
         for (keyword, known) in all {
             for line in [keyword, keyword.lowercased(), keyword + " x y", keyword + "=x", keyword + " "] {
@@ -86,7 +86,7 @@ private func read(_ lines: String...) -> ServerCapabilities {
 
     @Test("What is announced is read back")
     func roundTrip() {
-        let extensions = ServerExtensions(rawValue: (1 << 12) - 1)
+        let extensions = ServerExtensions(rawValue: (1 << 13) - 1)
         let limits = ServerCapabilities.Limits(mailMaximum: 1, recipientMaximum: 2, domainMaximum: 3)
         let announcement = EHLOAnnouncement(
             serverName: "mx.example", extensions: extensions, size: 9, mechanisms: ["PLAIN"], limits: limits)

@@ -118,6 +118,15 @@ final class ClientPlayer: SMTPClientDelegate {
             self.handler?.flushMessage()
         case "end": self.handler?.endMessage()
         case "abandon": self.handler?.abandon()
+        case "introduce":
+            let attributes = [
+                ClientAttribute(.address, "192.0.2.42"), ClientAttribute(.name, "mx.example.net"),
+                ClientAttribute(.helo, "client.example"),
+            ]
+            self.handler?.introduce(
+                ClientIntroduction(
+                    xclient: attributes, greeting: .ehlo("client.example"),
+                    credentials: ClientCredentials(user: Array("user".utf8), password: "pass")))
         case "starttls": self.handler?.startTLS()
         case "established": self.handler?.tlsEstablished()
         case "quit": self.handler?.quit()

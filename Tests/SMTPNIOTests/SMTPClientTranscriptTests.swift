@@ -6,7 +6,7 @@ import Testing
 @Suite struct SMTPClientTranscriptTests {
     static let names = [
         "pipelined", "plain", "closing", "lost", "early", "surplus", "starttls", "starttls-refused", "line-ends",
-        "421-at-the-dot",
+        "introduction", "421-at-the-dot",
     ]
 
     @Test("A dialogue goes as recorded, whole and octet by octet", arguments: names)

@@ -355,6 +355,28 @@ private final class Server {
         #expect(try server.replies().hasSuffix(quits ? "250 2.0.0 OK\r\n221 2.0.0 Bye\r\n" : "250 2.0.0 OK\r\n"))
     }
 
+    @Test("A greeting that waits comes in time; who talks first gets 503 and is gone")
+    func greetingDelay() throws {
+        var timeouts = SMTPServerTimeouts()
+        timeouts.greetingDelay = .seconds(2)
+        let patient = try Server(timeouts: timeouts)
+        let early = try Server(timeouts: timeouts)
+        patient.loop.advanceTime(by: .milliseconds(1999))
+        #expect(try patient.replies() == "")
+        try early.send("E")
+        #expect(try early.replies() == "503 5.5.0 Improper use of SMTP command pipelining\r\n")
+        early.loop.advanceTime(by: .seconds(2))
+        try early.send("HLO x\r\n")
+        #expect(try early.replies() == "")
+        patient.loop.advanceTime(by: .milliseconds(1))
+        #expect(try patient.replies() == "220 mx.example ESMTP ready\r\n")
+        try patient.send("NOOP\r\n")
+        #expect(try patient.replies() == "250 2.0.0 OK\r\n")
+        let draining = try Server(timeouts: timeouts)
+        draining.handler.drain()
+        #expect(try draining.replies() == "421 4.3.2 Service shutting down, try again\r\n")
+    }
+
     @Test("A session lets go of its delegate when it ends")
     func noLeak() throws {
         weak var mailbox: Mailbox?

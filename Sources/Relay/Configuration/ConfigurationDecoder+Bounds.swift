@@ -34,15 +34,14 @@ extension ConfigurationDecoder {
 
     mutating func timeouts(_ node: YAMLNode, into timeouts: inout RelayConfiguration.Timeouts) {
         let keys = Keys(
-            "command", "data-block", "handshake", "connect", "greeting", "backend-command", "backend-data-block",
-            "recipient",
-            "data",
-            "final-dot")
+            "command", "data-block", "proxy-header", "handshake", "connect", "greeting", "backend-command",
+            "backend-data-block", "recipient", "data", "final-dot")
         guard let fields = self.fields(node, "timeouts", keys) else { return }
         // What the client waits for has to end before the client gives up (RFC 5321 section 4.5.3.2): the upper bounds.
         let table: [(String, WritableKeyPath<RelayConfiguration.Timeouts, TimeAmount>, ClosedRange<TimeAmount>)] = [
             ("command", \.command, .seconds(1)...(.hours(1))),
             ("data-block", \.dataBlock, .seconds(1)...(.hours(1))),
+            ("proxy-header", \.proxyHeader, .seconds(1)...(.minutes(1))),
             ("handshake", \.handshake, .seconds(1)...(.minutes(10))),
             ("connect", \.connect, .milliseconds(100)...(.minutes(4))),
             ("greeting", \.greeting, .seconds(1)...(.minutes(10))),

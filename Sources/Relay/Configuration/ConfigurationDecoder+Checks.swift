@@ -40,9 +40,10 @@ extension ConfigurationDecoder {
             self.warning(group.mark, group.path, "nothing leads to this group")
         }
         return RelayConfiguration(
-            serverName: draft.serverName, listeners: draft.listeners.map(\.value), tls: draft.tls, groups: groups,
-            routes: routes, postmaster: postmaster, lookup: draft.lookup, lookupPolicy: draft.lookupPolicy,
-            resolver: draft.resolver, limits: draft.limits, timeouts: draft.timeouts, admin: draft.admin)
+            serverName: draft.serverName, listeners: draft.listeners.map(\.value), tls: draft.tls,
+            proxies: draft.proxies, groups: groups, routes: routes, postmaster: postmaster, lookup: draft.lookup,
+            lookupPolicy: draft.lookupPolicy, resolver: draft.resolver, limits: draft.limits,
+            timeouts: draft.timeouts, admin: draft.admin)
     }
 
     private mutating func resolve(
@@ -63,6 +64,12 @@ extension ConfigurationDecoder {
             } else {
                 seen[listener.value.place] = listener.mark
             }
+            if listener.value.expectsProxyHeader, draft.proxies.isEmpty {
+                self.error(
+                    listener.mark, listener.path,
+                    "proxy-protocol is on, and no proxies are known: every client would be refused; name them under proxies"
+                )
+            }
         }
     }
 
@@ -70,9 +77,7 @@ extension ConfigurationDecoder {
     private mutating func checkLoops(_ draft: ConfigurationDraft) {
         for backend in draft.backends {
             for listener in draft.listeners {
-                guard case .address(let address, let port) = listener.value.place,
-                    backend.value.reaches(listener: address, port: port)
-                else { continue }
+                guard listener.value.place.isReached(by: backend.value) else { continue }
                 self.error(
                     backend.mark, backend.path,
                     "\(backend.value) is this relay's own listener (line \(listener.mark.line)): mail would go in circles"

@@ -1,3 +1,4 @@
+import NIOCore
 import Routing
 import SMTPCore
 
@@ -16,7 +17,8 @@ extension ConfigurationDecoder {
             let path = "listeners[\(index)]"
             let keys = Keys(
                 "socket", "address", "tls", "certificates", "client-certificates", "ehlo", "pipelining", "hello",
-                "greeting", "auth", "users", "lookup")
+                "greeting", "auth", "users", "lookup", "name", "greeting-delay", "proxy-protocol", "backlog",
+                "receive-buffer", "send-buffer", "v6only", "keepalive", "mode")
             guard let fields = self.fields(element, path, keys) else { return nil }
             var listener = RelayConfiguration.Listener(.socket(name: ""))
             self.settings(fields, path, into: &listener)
@@ -40,6 +42,7 @@ extension ConfigurationDecoder {
                 mark = address.mark
             }
             self.warnOfClearText(listener, mark, path)
+            self.sockets(fields, path, into: &listener)
             return .init(value: listener, mark: mark, path: path)
         }
     }
@@ -56,6 +59,16 @@ extension ConfigurationDecoder {
         }
         if let node = fields["greeting"], let lines = self.greeting(node, path + ".greeting") {
             listener.greeting = lines
+        }
+        listener.name = fields["name"].flatMap { self.hostName($0, path + ".name") }
+        // A client waits five minutes for its greeting (RFC 5321 section 4.5.3.2.1).
+        if let node = fields["greeting-delay"],
+            let delay = self.duration(node, path + ".greeting-delay", .zero...(.minutes(2)))
+        {
+            listener.greetingDelay = delay
+        }
+        if let isOn = self.either(fields["proxy-protocol"], path + ".proxy-protocol", "on", or: "off") {
+            listener.expectsProxyHeader = isOn
         }
     }
 
@@ -111,7 +124,7 @@ extension ConfigurationDecoder {
     }
 
     private mutating func listenerAddress(_ node: YAMLNode, _ path: String) -> RelayConfiguration.Listener.Place? {
-        guard let text = self.text(node, path, "an address and a port") else { return nil }
+        guard let text = self.text(node, path, "an address and a port, or unix:PATH") else { return nil }
         do {
             switch try BackendAddress(parsing: text) {
             case .ip(let address, let port):
@@ -124,8 +137,8 @@ extension ConfigurationDecoder {
                 return .address(address, port: port)
             case .host(let name, let port):
                 self.error(node.mark, path, "\"\(name)\" is not an IP address: write 127.0.0.1:\(port) or [::]:\(port)")
-            case .unix:
-                self.error(node.mark, path, "a Unix socket is not an address that mail comes to")
+            case .unix(let path):
+                return .unix(path: path)
             }
         } catch {
             self.error(node.mark, path, error.message)

@@ -12,10 +12,8 @@ extension ConfigurationDecoder {
                     "\"\(entry.key)\" is not a name: 1 to 63 letters, digits, \".\", \"_\" or \"-\"")
                 continue
             }
-            guard let fields = self.fields(entry.value, path, Keys("backends", "balance", "identity", "tls", "message"))
-            else {
-                continue
-            }
+            let keys = Keys("backends", "balance", "identity", "auth", "tls", "message")
+            guard let fields = self.fields(entry.value, path, keys) else { continue }
             var group = BackendGroup(name: entry.key, backends: [])
             if let backends = fields["backends"] {
                 group.backends = self.backends(backends, path + ".backends", into: &draft)
@@ -23,11 +21,7 @@ extension ConfigurationDecoder {
                 self.error(entry.mark, path, "it has no backends")
             }
             if let balance: Balance = self.choice(fields["balance"], path + ".balance") { group.balance = balance }
-            group.policy = self.message(fields["message"], path + ".message", over: draft.policy, into: &draft)
-            if let identity = fields["identity"] {
-                _ = self.word(identity, path + ".identity", ["none"], later: ["xclient", "proxy-v1", "proxy-v2"])
-            }
-            group.policy.tls = self.backendTLS(fields["tls"], path + ".tls", into: &draft)
+            group.policy = self.policy(fields, path, into: &draft)
             draft.groups.append(.init(value: group, mark: entry.mark, path: path))
         }
     }
@@ -70,7 +64,7 @@ extension ConfigurationDecoder {
     mutating func routes(_ node: YAMLNode, into draft: inout ConfigurationDraft) {
         for (index, element) in (self.elements(node, "routes") ?? []).enumerated() {
             let path = "routes[\(index)]"
-            let keys = Keys("recipients", "group", "backends", "reject", "message", "tls")
+            let keys = Keys("recipients", "group", "backends", "reject", "message", "identity", "auth", "tls")
             guard let fields = self.fields(element, path, keys) else { continue }
             var route = ConfigurationDraft.RouteDraft(recipients: [], target: nil)
             if let recipients = fields["recipients"] {
@@ -78,11 +72,10 @@ extension ConfigurationDecoder {
             } else {
                 self.error(element.mark, path, "it has no recipients")
             }
-            if let message = fields["message"], fields["backends"] == nil {
-                self.error(message.mark, path, "a message belongs to backends: write it in the group")
-            }
-            if let tls = fields["tls"], fields["backends"] == nil {
-                self.error(tls.mark, path, "tls belongs to backends: write it in the group")
+            let ofBackends = [("message", "a message"), ("identity", "an identity"), ("auth", "auth"), ("tls", "tls")]
+            for (key, what) in ofBackends {
+                guard let node = fields[key], fields["backends"] == nil else { continue }
+                self.error(node.mark, path, "\(what) belongs to backends: write it in the group")
             }
             route.target = self.target(fields, element.mark, path, into: &draft)
             self.checkPostmaster(route)
@@ -111,8 +104,7 @@ extension ConfigurationDecoder {
             // The brackets keep it apart from every name under `groups:`.
             var group = BackendGroup(name: path, backends: [])
             group.backends = self.backends(node, path + ".backends", into: &draft)
-            group.policy = self.message(fields["message"], path + ".message", over: draft.policy, into: &draft)
-            group.policy.tls = self.backendTLS(fields["tls"], path + ".tls", into: &draft)
+            group.policy = self.policy(fields, path, into: &draft)
             return .init(value: .inline(group), mark: node.mark, path: path + ".backends")
         case (nil, nil, let reject?):
             let path = path + ".reject"

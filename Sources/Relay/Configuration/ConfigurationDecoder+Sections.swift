@@ -37,6 +37,7 @@ struct ConfigurationDraft {
     var secured: [Placed<RelayConfiguration.Listener>] = []
     var verifying: [Placed<String>] = []
     var listeners: [Placed<RelayConfiguration.Listener>] = []
+    var proxies = RelayConfiguration.Proxies()
     /// Every name under `groups:`, also of groups with mistakes.
     var groupNames: [String] = []
     var groups: [Placed<BackendGroup>] = []
@@ -60,8 +61,8 @@ extension ConfigurationDecoder {
     /// Reads the whole file.
     mutating func draft(_ root: YAMLNode) -> ConfigurationDraft? {
         let keys = Keys(
-            "server", "listeners", "message", "groups", "routes", "postmaster", "lookup", "resolver", "limits",
-            "timeouts", "admin", "tls")
+            "server", "listeners", "proxies", "message", "groups", "routes", "postmaster", "lookup", "resolver",
+            "limits", "timeouts", "admin", "tls")
         guard let fields = self.fields(root, "", keys) else { return nil }
         var draft = ConfigurationDraft()
         if let node = fields["server"] { draft.serverName = self.server(node) }
@@ -69,6 +70,7 @@ extension ConfigurationDecoder {
         draft.hasListeners = fields["listeners"] != nil
         if let node = fields["listeners"] { draft.listeners = self.listeners(node, into: &draft) }
         if let node = fields["tls"] { self.tls(node, into: &draft) }
+        if let node = fields["proxies"] { draft.proxies = self.proxies(node) }
         // First, since groups, routes and the lookup begin with what it says.
         draft.policy = self.message(fields["message"], "message", over: draft.policy, into: &draft)
         draft.lookupPolicy = draft.policy
@@ -93,25 +95,24 @@ extension ConfigurationDecoder {
     }
 
     private mutating func server(_ node: YAMLNode) -> String? {
-        guard let fields = self.fields(node, "server", Keys("name")), let name = fields["name"],
-            let text = self.text(name, "server.name", "a host name")
-        else { return nil }
+        guard let fields = self.fields(node, "server", Keys("name")) else { return nil }
+        return fields["name"].flatMap { self.hostName($0, "server.name") }
+    }
+
+    mutating func hostName(_ node: YAMLNode, _ path: String) -> String? {
+        guard let text = self.text(node, path, "a host name") else { return nil }
         if let problem = DomainName.problem(text) {
-            self.error(name.mark, "server.name", "\"\(text)\" is not a host name: \(problem)")
+            self.error(node.mark, path, "\"\(text)\" is not a host name: \(problem)")
             return nil
         }
         return text
     }
 
+    /// What the lookup says of the servers that it names; its other keys are read, and complained about, elsewhere.
     private mutating func lookupPolicy(_ node: YAMLNode, into draft: inout ConfigurationDraft) -> DeliveryPolicy {
         guard case .mapping(let entries) = node.content else { return draft.policy }
-        func value(_ key: String) -> YAMLNode? {
-            entries.first { $0.key == key && !$0.value.isNull }?.value
-        }
-        var policy = draft.policy
-        if let node = value("message") { policy = self.message(node, "lookup.message", over: policy, into: &draft) }
-        policy.tls = self.backendTLS(value("tls"), "lookup.tls", into: &draft)
-        return policy
+        let fields = Fields(entries.filter { Self.lookupKeys.later.contains($0.key) }, mark: node.mark)
+        return self.policy(fields, "lookup", into: &draft)
     }
 
     // MARK: Admin

@@ -28,6 +28,12 @@ struct ConfigurationDecoder {
         /// Where the mapping begins.
         var mark: YAMLMark
 
+        /// Makes fields of the entries of a mapping that begins there.
+        init(_ entries: [YAMLNode.Entry] = [], mark: YAMLMark) {
+            self.mark = mark
+            for entry in entries { self.values[entry.key] = entry.value }
+        }
+
         /// The value of a key, if it is there and not null.
         subscript(key: String) -> YAMLNode? {
             self.values[key].flatMap { $0.isNull ? nil : $0 }

@@ -1,4 +1,5 @@
 package import AuthHTTP
+package import NIOCore
 package import Routing
 package import SMTPCore
 
@@ -11,6 +12,8 @@ extension RelayConfiguration {
             case socket(name: String)
             /// An address that the relay binds itself; the port is ``lowestPort`` or above.
             case address(IPAddress, port: UInt16)
+            /// A Unix socket that the relay binds itself, at an absolute path.
+            case unix(path: String)
 
             /// The lowest port that a program without privileges may bind.
             package static let lowestPort: UInt16 = 1024
@@ -50,10 +53,53 @@ extension RelayConfiguration {
         /// Whom to ask here in place of the configuration's own lookup.
         package var lookup: LookupConfiguration?
 
+        /// The name in the greeting, EHLO and Received; nil: the server's.
+        package var name: String?
+        /// How long the greeting waits for a client that does not; zero: not at all.
+        package var greetingDelay = TimeAmount.zero
+        /// Whether each connection begins with a PROXY header; it is taken from ``RelayConfiguration/proxies`` alone.
+        package var expectsProxyHeader = false
+        /// What is asked of its sockets.
+        package var sockets = Sockets()
+
         /// Makes a listener with the default settings.
         package init(_ place: Place) {
             self.place = place
         }
+    }
+}
+
+extension RelayConfiguration.Listener {
+    /// What is asked of a listener's sockets; nil: what the system has.
+    package struct Sockets: Hashable, Sendable {
+        /// The connections that wait to be accepted; of a listener that the relay binds.
+        package var backlog: Int?
+        /// SO_RCVBUF, in octets.
+        package var receiveBuffer: Int?
+        /// SO_SNDBUF, in octets.
+        package var sendBuffer: Int?
+        /// Whether an IPv6 listener has no IPv4 clients; of a listener that the relay binds.
+        package var isVersion6Only: Bool?
+        /// SO_KEEPALIVE and its times.
+        package var keepalive: Keepalive?
+        /// The permissions of a Unix socket.
+        package var mode: UInt16 = 0o660
+
+        /// Makes the default settings.
+        package init() {}
+    }
+
+    /// How a silent connection is looked after (tcp(7)); nil: as the system does.
+    package struct Keepalive: Hashable, Sendable {
+        /// Seconds of silence before the first probe.
+        package var idle: Int?
+        /// Seconds between two probes.
+        package var interval: Int?
+        /// Probes without an answer, after which the connection is lost.
+        package var probes: Int?
+
+        /// Makes the system's.
+        package init() {}
     }
 }
 
@@ -63,6 +109,7 @@ extension RelayConfiguration.Listener.Place: CustomStringConvertible {
         switch self {
         case .socket(let name): "socket \"\(name)\""
         case .address(let address, let port): "\(BackendAddress.ip(address, port: port))"
+        case .unix(let path): "unix:\(path)"
         }
     }
 }

@@ -1,6 +1,18 @@
 package import NIOCore
 import Routing
 
+extension RelayConfiguration.Listener.Place {
+    /// Whether a backend of that address is this listener, as far as can be told from the configuration.
+    func isReached(by backend: BackendAddress) -> Bool {
+        switch (self, backend) {
+        case (.socket, _): false
+        case (.address(let address, let port), _): backend.reaches(listener: address, port: port)
+        case (.unix(let path), .unix(let other)): path == other
+        case (.unix, _): false
+        }
+    }
+}
+
 extension RelayConfiguration {
     /// A backend that one of these listeners would be reached by: mail to it would go in circles. Nil where there is
     /// none.

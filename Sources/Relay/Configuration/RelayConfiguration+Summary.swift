@@ -10,6 +10,7 @@ extension RelayConfiguration {
         var lines = ["server: \(self.serverName ?? "the host name")"]
         lines += self.listeners.map { "listener: \($0)" }
         lines += self.tls.words.isEmpty ? [] : ["tls: " + self.tls.words.joined(separator: ", ")]
+        if !self.proxies.isEmpty { lines.append("proxies: \(self.proxies)") }
         lines += self.groups.map { "group \($0.name): \(Self.text($0))" }
         lines += self.routes.map { route in
             "route: \(route.recipients.map(\.description).joined(separator: " ")) -> \(Self.text(route.target))"
@@ -61,8 +62,14 @@ extension RelayConfiguration {
     }
 
     private static func text(_ policy: DeliveryPolicy) -> String {
+        var text = policy.identity == .none ? "" : ", identity \(policy.identity.rawValue)"
+        switch policy.login {
+        case nil: break
+        case .client: text += ", auth login-of-client"
+        case .user(let credentials): text += ", auth as \(String(decoding: credentials.user, as: UTF8.self))"
+        }
         let changes = policy.changes
-        return (changes.isEmpty ? "" : "; message: \(changes.joined(separator: ", "))") + policy.tls.words
+        return text + (changes.isEmpty ? "" : "; message: \(changes.joined(separator: ", "))") + policy.tls.words
     }
 }
 
@@ -91,7 +98,39 @@ extension RelayConfiguration.Listener: CustomStringConvertible {
         if let lookup = self.lookup {
             parts.append("lookup \(lookup.endpoints.map { "\($0)" }.joined(separator: " "))")
         }
+        if let name = self.name { parts.append("name \(name)") }
+        if self.greetingDelay > .zero {
+            parts.append("greeting-delay \(ConfigurationDecoder.text(self.greetingDelay))")
+        }
+        if self.expectsProxyHeader { parts.append("proxy-protocol on") }
+        parts += self.sockets.changes
         return parts.joined(separator: ", ")
+    }
+}
+
+extension RelayConfiguration.Listener.Sockets {
+    fileprivate var changes: [String] {
+        var words: [String] = []
+        if let backlog = self.backlog { words.append("backlog \(backlog)") }
+        if let size = self.receiveBuffer { words.append("receive-buffer \(size)") }
+        if let size = self.sendBuffer { words.append("send-buffer \(size)") }
+        if let isOn = self.isVersion6Only { words.append("v6only \(isOn ? "on" : "off")") }
+        if let keepalive = self.keepalive {
+            let times = [
+                keepalive.idle.map { "idle \($0)s" }, keepalive.interval.map { "interval \($0)s" },
+                keepalive.probes.map { "probes \($0)" },
+            ].compactMap { $0 }
+            words.append((["keepalive"] + (times.isEmpty ? ["on"] : times)).joined(separator: " "))
+        }
+        if self.mode != Self().mode { words.append("mode 0\(String(self.mode, radix: 8))") }
+        return words
+    }
+}
+
+extension RelayConfiguration.Proxies: CustomStringConvertible {
+    /// The networks, as the configuration has them.
+    package var description: String {
+        (self.networks.map(\.description) + (self.includesUnix ? ["unix:"] : [])).joined(separator: ", ")
     }
 }
 
@@ -136,7 +175,10 @@ extension BackendTLS {
 
 extension DeliveryPolicy {
     fileprivate var changes: [String] {
-        var changes = Changes(settings: self, defaults: DeliveryPolicy())
+        // What follows from an identity is not a change.
+        var defaults = DeliveryPolicy()
+        defaults.identity = self.identity
+        var changes = Changes(settings: self, defaults: defaults)
         changes.add("bare-line-ends", \.message.bareLineEnds) { $0.rawValue }
         changes.add("nul", \.message.nul) { $0.rawValue }
         changes.add("longest-line", \.message.longestLine)
@@ -166,8 +208,8 @@ extension RelayConfiguration.Timeouts {
     fileprivate var changes: [String] {
         var changes = Changes(settings: self, defaults: Self())
         for (key, property) in [
-            ("command", \Self.command), ("data-block", \.dataBlock), ("handshake", \.handshake),
-            ("connect", \.connect), ("greeting", \.greeting),
+            ("command", \Self.command), ("data-block", \.dataBlock), ("proxy-header", \.proxyHeader),
+            ("handshake", \.handshake), ("connect", \.connect), ("greeting", \.greeting),
             ("backend-command", \.backendCommand), ("backend-data-block", \.backendDataBlock),
             ("recipient", \.recipient), ("data", \.data), ("final-dot", \.finalDot),
         ] {

@@ -1,5 +1,6 @@
 package import AuthHTTP
 package import NIOCore
+import ProxyProtocol
 package import Resolver
 package import Routing
 
@@ -11,6 +12,8 @@ package struct RelayConfiguration: Equatable, Sendable {
     package var listeners: [Listener]
     /// The certificates, and what goes with them.
     package var tls: TLS
+    /// Who may tell addresses of clients, by a PROXY header.
+    package var proxies: Proxies
     /// The groups under `groups:`, in their order.
     package var groups: [BackendGroup]
     /// The routes, in their order; a group that was written inside a route is in it alone.
@@ -36,6 +39,7 @@ package struct RelayConfiguration: Equatable, Sendable {
         serverName: String? = nil,
         listeners: [Listener],
         tls: TLS = TLS(),
+        proxies: Proxies = Proxies(),
         groups: [BackendGroup] = [],
         routes: [Route] = [],
         postmaster: BackendGroup? = nil,
@@ -49,6 +53,7 @@ package struct RelayConfiguration: Equatable, Sendable {
         self.serverName = serverName
         self.listeners = listeners
         self.tls = tls
+        self.proxies = proxies
         self.groups = groups
         self.routes = routes
         self.postmaster = postmaster
@@ -83,6 +88,26 @@ package struct RelayConfiguration: Equatable, Sendable {
 }
 
 extension RelayConfiguration {
+    /// Proxies that are known as such.
+    package struct Proxies: Equatable, Sendable {
+        /// Their networks.
+        package var networks: [IPNetwork] = []
+        /// Whether who connects through a Unix socket is one.
+        package var includesUnix = false
+
+        /// Makes an empty list.
+        package init() {}
+
+        /// Whether nobody is one.
+        package var isEmpty: Bool { self.networks.isEmpty && !self.includesUnix }
+
+        /// Whether who connects from there is one.
+        package func contains(_ address: SocketAddress) -> Bool {
+            guard let endpoint = address.endpoint else { return self.includesUnix && address.pathname != nil }
+            return self.networks.contains { $0.contains(endpoint.address) }
+        }
+    }
+
     /// Bounds on what a client may do; 0 means no bound where a property says so.
     package struct Limits: Equatable, Sendable {
         /// The octets of a message, line ends counted, dots of stuffing not (RFC 1870 section 5); 0: no bound.
@@ -109,6 +134,8 @@ extension RelayConfiguration {
         package var command: TimeAmount = .minutes(5)
         /// The wait for the client's next part of a message (section 4.5.3.2.5).
         package var dataBlock: TimeAmount = .minutes(3)
+        /// The wait for a PROXY header.
+        package var proxyHeader: TimeAmount = .seconds(5)
         /// A client's TLS handshake as a whole.
         package var handshake: TimeAmount = .minutes(1)
         /// Making one connection to a backend.

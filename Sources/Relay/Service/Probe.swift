@@ -1,6 +1,7 @@
 import NIOCore
 import NIOPosix
 import NIOSSL
+import ProxyProtocol
 import Routing
 import SMTPCore
 import SMTPNIO
@@ -22,12 +23,12 @@ final class ProbeRound {
         self.sweep = SessionSweep(eventLoop: eventLoop)
     }
 
-    /// Asks a backend what it has, under TLS where `tls` says so; `context` is for that.
+    /// Asks a backend what it has, in the way that `policy` has sessions with it begin; `context` is for TLS.
     func ask(
-        _ backend: BackendAddress, _ tls: BackendTLS, _ context: NIOSSLContext?
+        _ backend: BackendAddress, _ policy: DeliveryPolicy, _ context: NIOSSLContext?
     ) -> EventLoopFuture<ServerCapabilities> {
         let probe = Probe(
-            name: self.name, sweep: self.sweep, backend: backend, tls: tls, context: context,
+            name: self.name, sweep: self.sweep, backend: backend, policy: policy, context: context,
             promise: self.eventLoop.makePromise())
         self.probes[ObjectIdentifier(probe)] = probe
         let limit = self.eventLoop.assumeIsolated().scheduleTask(in: self.timeout) { probe.cancel() }
@@ -58,19 +59,22 @@ private final class Probe: SMTPClientDelegate {
     private var handler: SMTPClientHandler?
 
     private let backend: BackendAddress
+    /// The octets in front of the session: where the backend waits for a PROXY header, one that names nobody.
+    private let header: [UInt8]
     private let tls: BackendTLS
     private let context: NIOSSLContext?
 
     init(
-        name: String, sweep: SessionSweep, backend: BackendAddress, tls: BackendTLS, context: NIOSSLContext?,
+        name: String, sweep: SessionSweep, backend: BackendAddress, policy: DeliveryPolicy, context: NIOSSLContext?,
         promise: EventLoopPromise<ServerCapabilities>
     ) {
         self.promise = promise
         self.backend = backend
-        self.tls = tls
+        self.header = policy.identity.octets(ProxyHeader(.proxy))
+        self.tls = policy.tls
         self.context = context
         self.handler = SMTPClientHandler(
-            name: name, requiresStartTLS: tls.mode == .startTLS, sweep: sweep, delegate: self)
+            name: name, requiresStartTLS: policy.tls.mode == .startTLS, sweep: sweep, delegate: self)
     }
 
     var answer: EventLoopFuture<ServerCapabilities> { self.promise.futureResult }
@@ -83,6 +87,7 @@ private final class Probe: SMTPClientDelegate {
     func connected(_ result: Result<any Channel, any Error>) {
         switch (result, self.handler) {
         case (.success(let channel), let handler?):
+            if !self.header.isEmpty { channel.writeAndFlush(ByteBuffer(bytes: self.header), promise: nil) }
             do {
                 try channel.pipeline.syncOperations.addHandler(handler)
                 if self.tls.mode == .implicit { try self.beginTLS(on: channel, handler) }

@@ -97,10 +97,10 @@ package final class ProbeService: Service {
         do {
             // A backend of several groups is asked as the first of them would.
             let groups = snapshot.configuration.allGroups
-            let tls = groups.first { $0.backends.contains { $0.address == backend } }?.policy.tls ?? BackendTLS()
-            let context = self.state.tls.client(tls)
+            let policy = groups.first { $0.backends.contains { $0.address == backend } }?.policy ?? DeliveryPolicy()
+            let context = self.state.tls.client(policy.tls)
             return .success(
-                try await self.eventLoop.flatSubmit { probes.value.ask(backend, tls, context) }.get())
+                try await self.eventLoop.flatSubmit { probes.value.ask(backend, policy, context) }.get())
         } catch {
             return .failure(error)
         }

@@ -2,14 +2,14 @@ import NIOCore
 import SMTPCore
 import SMTPNIO
 
-/// Says one reply to a client that cannot be served, and closes.
+/// Says one reply, or nothing, to a client that is not served, and closes.
 final class RefusalHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    private let reply: SMTPReply
+    private let reply: SMTPReply?
 
-    init(_ reply: SMTPReply) {
+    init(_ reply: SMTPReply?) {
         self.reply = reply
     }
 
@@ -22,8 +22,9 @@ final class RefusalHandler: ChannelInboundHandler {
     }
 
     private func refuse(_ context: ChannelHandlerContext) {
+        guard let reply = self.reply else { return context.close(promise: nil) }
         var octets = ByteBuffer()
-        octets.writeReply(self.reply)
+        octets.writeReply(reply)
         context.writeAndFlush(self.wrapOutboundOut(octets)).assumeIsolated().whenComplete { _ in
             context.close(promise: nil)
         }

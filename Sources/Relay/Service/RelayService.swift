@@ -1,6 +1,8 @@
+import AuthHTTP
 package import Logging
 package import NIOCore
 package import NIOPosix
+import ProxyProtocol
 import Routing
 import SMTPCore
 import SMTPNIO
@@ -103,9 +105,10 @@ package struct RelayService: Service {
                         guard terms.tls != .implicit else { throw ChannelError.alreadyClosed }
                         return try channel.pipeline.syncOperations.addHandler(RefusalHandler(.tooManyConnections))
                     }
-                    try loops.serve(channel, terms)
+                    try loops.accept(channel, terms)
                 }
             }
+            .asking(state.snapshot.configuration.listeners[listener])
     }
 }
 
@@ -123,14 +126,28 @@ private struct LoopContexts: Sendable {
         self.contexts = contexts
     }
 
-    /// Gives a channel that has just been accepted its session.
-    func serve(_ channel: any Channel, _ terms: SessionTerms) throws {
+    /// Gives a channel that has just been accepted its session: at once, or behind the header that a proxy sends first.
+    func accept(_ channel: any Channel, _ terms: SessionTerms) throws {
         guard let context = self.contexts[ObjectIdentifier(channel.eventLoop)]?.value else {
             preconditionFailure("a channel on a loop of another group")
         }
-        let client = try channel.remoteAddress.orUnknown()
-        try RelaySession.serve(
-            channel, ClientFacts(address: client, local: channel.localAddress), terms, context: context)
+        let peer = try channel.remoteAddress.orUnknown()
+        let local = channel.localAddress
+        guard terms.expectsProxyHeader else {
+            return try RelaySession.serve(channel, ClientFacts(address: peer, local: local), terms, context: context)
+        }
+        guard terms.snapshot.configuration.proxies.contains(peer) else {
+            context.logger.warning("proxy-refused proxy=\(peer.hostAndPort) reason=\"it is none of proxies\"")
+            return try channel.pipeline.syncOperations.addHandler(RefusalHandler(nil))
+        }
+        let handler = ProxyHeaderHandler(
+            proxy: peer.hostAndPort, timeout: terms.snapshot.configuration.timeouts.proxyHeader, sweep: context.sweep,
+            logger: context.logger
+        ) { header in
+            let facts = ClientFacts(address: peer, local: local, proxy: try header.addresses)
+            try RelaySession.serve(channel, facts, terms, context: context)
+        }
+        try channel.pipeline.syncOperations.addHandler(handler)
     }
 
     /// Returns once every loop has done what had been given to it.
@@ -149,6 +166,16 @@ private struct LoopContexts: Sendable {
     func shutDown() async {
         for context in self.contexts.values {
             try? await context.eventLoop.submit { context.value.shutDown() }.get()
+        }
+    }
+}
+
+extension ProxyHeader {
+    /// The addresses in it; nil where it has none.
+    fileprivate var addresses: LookupRequest.ProxyAddresses? {
+        get throws {
+            guard case .client(let source, let destination) = self.subject else { return nil }
+            return .init(source: try SocketAddress(source), destination: try SocketAddress(destination))
         }
     }
 }

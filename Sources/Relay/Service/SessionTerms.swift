@@ -1,5 +1,6 @@
 package import Routing
 package import SMTPCore
+import SMTPNIO
 
 /// How a client is met at one listener.
 package struct SessionTerms: Sendable {
@@ -9,6 +10,12 @@ package struct SessionTerms: Sendable {
     let listener: Int
     /// What its session allows and says.
     package let session: ServerSessionConfiguration
+    /// How long it is waited for, and how long it waits for its greeting.
+    let timeouts: SMTPServerTimeouts
+    /// The listener's own name; nil where it has the server's.
+    let listenerName: String?
+    /// Whether its connection begins with a PROXY header.
+    let expectsProxyHeader: Bool
     /// The reply to its EHLO.
     package let extendedReply: SMTPReply
     /// How the client's connection is encrypted.
@@ -24,10 +31,11 @@ package struct SessionTerms: Sendable {
         session.transactions = limits.transactions == 0 ? .max : limits.transactions
         session.errors = limits.errors
         session.hasOneDomain = configuration.leadsToSeveralDestinations(at: listener)
-        var tls = RelayConfiguration.Listener.TLSMode.none
-        if configuration.listeners.indices.contains(listener) {
-            let listener = configuration.listeners[listener]
-            tls = listener.tls
+        var timeouts = snapshot.serverTimeouts
+        let place = listener
+        let listener = configuration.listeners.indices.contains(place) ? configuration.listeners[place] : nil
+        let tls = listener?.tls ?? .none
+        if let listener {
             session.offersTLS = tls == .startTLS || tls == .required
             session.requiresTLS = tls == .required
             session.extensions = configuration.extensions(
@@ -37,11 +45,16 @@ package struct SessionTerms: Sendable {
             session.forbidsEarlyInput = listener.isPipeliningStrict
             session.requiresHello = listener.requiresHello
             session.greeting = listener.greeting
+            session.serverName = listener.name ?? snapshot.serverName
+            timeouts.greetingDelay = listener.greetingDelay
         }
         self.snapshot = snapshot
         self.session = session
+        self.timeouts = timeouts
+        self.listenerName = listener?.name
+        self.expectsProxyHeader = listener?.expectsProxyHeader ?? false
         self.extendedReply = session.announcement(isSecure: tls == .implicit).reply
         self.tls = tls
-        self.listener = listener
+        self.listener = place
     }
 }

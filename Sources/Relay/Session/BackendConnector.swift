@@ -49,6 +49,8 @@ struct BackendConnector {
 
     let context: LoopContext
     let snapshot: RelaySnapshot
+    /// On whose behalf.
+    let client: ClientFacts
     let deadline: NIODeadline
     let attempt = Attempt()
 
@@ -63,8 +65,9 @@ struct BackendConnector {
         case .group(let group):
             self.connect(to: group, tried: [], delegate: delegate, completion: completion)
         case .server(let address, _):
-            let handler = self.makeHandler(self.snapshot.configuration.lookupPolicy, delegate)
-            self.reach(.socketAddress(address), handler, self.snapshot.configuration.lookupPolicy.tls) { error in
+            let policy = self.snapshot.configuration.lookupPolicy
+            let handler = self.makeHandler(policy, delegate)
+            self.reach(.socketAddress(address), policy, handler) { error in
                 if let error {
                     self.report(error, address.hostAndPort)
                     return completion(nil)
@@ -72,8 +75,8 @@ struct BackendConnector {
                 let endpoint = address.port.map { (host: address.ipAddress ?? "", port: $0) }
                 completion(
                     Connection(
-                        handler: handler, address: address.hostAndPort,
-                        policy: self.snapshot.configuration.lookupPolicy, endpoint: endpoint, backend: nil))
+                        handler: handler, address: address.hostAndPort, policy: policy, endpoint: endpoint,
+                        backend: nil))
             }
         }
     }
@@ -88,7 +91,7 @@ struct BackendConnector {
         let backend = group.backends[index].address
         let handler = self.makeHandler(group.policy, delegate)
         handler.onClose { [snapshot] in snapshot.backendEnded(index, of: group) }
-        self.reach(.backend(backend), handler, group.policy.tls) { error in
+        self.reach(.backend(backend), group.policy, handler) { error in
             guard let error else {
                 return completion(
                     Connection(
@@ -150,9 +153,10 @@ struct BackendConnector {
     }
 
     private func reach(
-        _ target: Target, _ handler: SMTPClientHandler, _ tls: BackendTLS,
+        _ target: Target, _ policy: DeliveryPolicy, _ handler: SMTPClientHandler,
         completion: @escaping ((any Error)?) -> Void
     ) {
+        let header = policy.identity.octets(self.client.proxyHeader)
         let timeout = min(self.snapshot.configuration.timeouts.connect, self.deadline - .now())
         let attempt = NIOLoopBound(self.attempt, eventLoop: self.context.eventLoop)
         let bootstrap = ClientBootstrap(group: self.context.eventLoop)
@@ -177,12 +181,14 @@ struct BackendConnector {
                 // Not in the channel's initialiser: a name with several addresses has a channel for each that is tried,
                 // and the end of one that failed would be taken for the end of the one that did not. Nothing is read
                 // before this.
+                // In front of everything, TLS included: what the backend reads first is whose connection this is.
+                if !header.isEmpty { channel.writeAndFlush(ByteBuffer(bytes: header), promise: nil) }
                 do {
                     try channel.pipeline.syncOperations.addHandler(handler)
                     completion(nil)
-                    if tls.mode == .implicit {
+                    if policy.tls.mode == .implicit {
                         self.beginTLS(
-                            on: channel, tls, handler, hostName: target.hostName, address: target.description)
+                            on: channel, policy.tls, handler, hostName: target.hostName, address: target.description)
                     }
                 } catch {
                     channel.close(promise: nil)

@@ -4,10 +4,12 @@ import SMTPCore
 
 /// What is known of a client, whoever found it out.
 struct ClientFacts {
-    /// The client's address.
+    /// The client's address: the one that a proxy told, where there is a proxy.
     let address: SocketAddress
-    /// Where the client found us; nil where the system does not say.
+    /// Where the client found us, or the proxy; nil where the system does not say.
     let local: SocketAddress?
+    /// What a proxy's header said; nil where there was none, or no addresses in it.
+    let proxy: LookupRequest.ProxyAddresses?
     /// The client's name in the DNS.
     var host = ClientHost.unavailable
     /// Who the client is, since its AUTH succeeded; nil before, and after an AUTH that failed.
@@ -19,11 +21,13 @@ struct ClientFacts {
     /// The address as lookups and the Received field have it.
     let ip: String
 
-    init(address: SocketAddress, local: SocketAddress?) {
-        self.address = address
-        self.local = local
-        self.name = address.hostAndPort
-        self.ip = LookupRequest.clientIP(of: address)
+    /// - Parameter proxy: what a trusted proxy said; its addresses are the client's then.
+    init(address: SocketAddress, local: SocketAddress?, proxy: LookupRequest.ProxyAddresses? = nil) {
+        self.address = proxy?.source ?? address
+        self.local = proxy?.destination ?? local
+        self.proxy = proxy
+        self.name = self.address.hostAndPort
+        self.ip = LookupRequest.clientIP(of: self.address)
     }
 }
 

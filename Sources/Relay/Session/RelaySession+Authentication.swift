@@ -15,7 +15,7 @@ extension RelaySession {
             preconditionFailure("a mechanism that nobody announced")
         }
         let now = Int64(Date().timeIntervalSince1970)
-        var exchange = SASLExchange(mechanism, name: self.snapshot.serverName, unixTime: now)
+        var exchange = SASLExchange(mechanism, name: self.serverName, unixTime: now)
         let step = exchange.begin(command.initialResponse)
         self.authentication.exchange = exchange
         self.perform(step)
@@ -45,6 +45,7 @@ extension RelaySession {
         self.authentication.exchange = nil
         self.authentication.destination = nil
         self.client.login = nil
+        self.lookupLogin = nil
     }
 
     /// MAIL as it goes on: who a client that is nobody says the author is, is not to be passed on as if we knew (RFC 4954

@@ -29,7 +29,7 @@ extension RelaySession {
         transmission.tls = self.client.tls?.trace
         return ReceivedField(
             helo: greeting?.name ?? "", clientName: self.client.host.name, clientAddress: self.client.ip,
-            serverName: self.snapshot.serverName, transmission: transmission, id: self.log.id, recipient: recipient,
+            serverName: self.serverName, transmission: transmission, id: self.log.id, recipient: recipient,
             unixTime: Int64(Date().timeIntervalSince1970))
     }
 
@@ -60,7 +60,7 @@ extension RelaySession {
     private func makeMapping() -> ReplyMapping {
         guard let connection = self.connection, connection.policy.masksReplies else { return ReplyMapping() }
         return ReplyMapping(
-            serverName: self.snapshot.serverName, introduced: connection.handler.serverNames,
+            serverName: self.serverName, introduced: connection.handler.serverNames,
             configured: connection.backend, address: connection.endpoint, known: Array(self.recipientDomains))
     }
 

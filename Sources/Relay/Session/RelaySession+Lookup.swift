@@ -56,7 +56,7 @@ extension RelaySession {
     func lookupRequest(_ method: LookupRequest.Method, of lookup: LookupConfiguration) -> LookupRequest {
         var request = LookupRequest(
             method: method, clientIP: self.client.ip, loginAttempt: 1 + self.refusedLookups,
-            clientHost: self.client.host,
+            clientHost: self.client.host, proxy: self.client.proxy,
             tls: self.client.tls?.lookupFacts(passesCertificate: lookup.passesClientCertificate))
         request.clientPort = self.client.address.port
         return request
@@ -75,6 +75,8 @@ extension RelaySession {
         guard id == self.decisionID, !self.isClosed else { return }
         switch result {
         case .success(.allowed(let allowed)):
+            self.remember(allowed)
+            self.leaveOutdatedLeg()
             self.forward(to: .server(allowed.server, group: allowed.group))
         case .success(.denied(let denial)):
             self.refusedLookups += 1

@@ -57,10 +57,11 @@ extension RelaySession {
     private static func greet(
         _ channel: any Channel, _ client: ClientFacts, _ terms: SessionTerms, context: LoopContext
     ) throws {
-        let session = RelaySession(context: context, client: client, listener: terms.listener)
+        let session = RelaySession(
+            context: context, client: client, listener: terms.listener, listenerName: terms.listenerName)
         let handler = SMTPServerHandler(
             configuration: terms.session, extendedReply: terms.extendedReply, isSecure: client.tls != nil,
-            timeouts: terms.snapshot.serverTimeouts, form: .stuffed, sweep: context.sweep, delegate: session)
+            timeouts: terms.timeouts, form: .stuffed, sweep: context.sweep, delegate: session)
         session.start(handler)
         try channel.pipeline.syncOperations.addHandler(handler)
     }
@@ -98,7 +99,8 @@ extension RelaySession {
 
     func clientStartsTLS() {
         guard let connection = self.connection, let channel = connection.handler.channel else { return }
-        let connector = BackendConnector(context: self.context, snapshot: self.snapshot, deadline: self.deadline)
+        let connector = BackendConnector(
+            context: self.context, snapshot: self.snapshot, client: self.client, deadline: self.deadline)
         connector.beginTLS(
             on: channel, connection.policy.tls, connection.handler, hostName: connection.backend?.hostName,
             address: connection.address)

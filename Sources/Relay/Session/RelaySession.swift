@@ -16,6 +16,8 @@ final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
 
     let context: LoopContext
     var client: ClientFacts
+    /// The listener's name; nil where it has the server's.
+    private let listenerName: String?
     private(set) var snapshot: RelaySnapshot
     private(set) weak var server: SMTPServerHandler?
     private var sweepToken: SessionSweep.Token?
@@ -39,6 +41,10 @@ final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
     private(set) var resolving: ForwardPath?
     private(set) var mailLine = ByteBuffer()
     private(set) var recipientLine = ByteBuffer()
+    /// As whom the last lookup would have a backend take the client (Auth-User, Auth-Pass); nil where it did not say.
+    var lookupLogin: ClientLogin?
+    /// What the connection's backend was told of the client; nil where it has not yet been told.
+    var introduced: ClientIntroduction?
     /// How many lookups refused this client.
     var refusedLookups = 0
     /// Where the client connected, by the place among the configuration's listeners.
@@ -48,12 +54,19 @@ final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
     private(set) var log = TransactionLog()
     private(set) var isClosed = false
 
-    init(context: LoopContext, client: ClientFacts, listener: Int) {
+    /// - Parameters:
+    ///   - listener: where the client connected.
+    ///   - listenerName: that listener's name; nil where it has the server's.
+    init(context: LoopContext, client: ClientFacts, listener: Int, listenerName: String?) {
         self.context = context
         self.listener = listener
         self.client = client
+        self.listenerName = listenerName
         self.snapshot = context.state.snapshot
     }
+
+    /// The name in the greeting, and in the Received field.
+    var serverName: String { self.listenerName ?? self.snapshot.serverName }
 
     /// Joins the session to its client's handler; both end together.
     func start(_ server: SMTPServerHandler) {
@@ -82,8 +95,9 @@ extension RelaySession {
         let snapshot = self.context.state.snapshot
         if snapshot !== self.snapshot {
             self.snapshot = snapshot
-            self.perform(self.transaction.configurationReplaced())
+            self.perform(self.transaction.legOutdated())
         }
+        self.leaveOutdatedLeg()
         self.mailLine = line
         let now = Int64(Date().timeIntervalSince1970)
         self.recipientDomains = []
@@ -163,11 +177,15 @@ extension RelaySession {
 
 extension RelaySession {
     func clientReady() {
-        if let connection = self.connection, let backend = connection.backend {
-            let capabilities = connection.handler.capabilities
-            if self.context.state.learn(capabilities, of: backend) {
-                self.context.logger.learnt(capabilities, of: backend)
+        if let connection = self.connection {
+            // What it says to a client that it was told of is another matter.
+            if self.introduced == nil, let backend = connection.backend {
+                let capabilities = connection.handler.capabilities
+                if self.context.state.learn(capabilities, of: backend) {
+                    self.context.logger.learnt(capabilities, of: backend)
+                }
             }
+            if self.introduces(connection) { return }
         }
         self.perform(self.transaction.connected())
     }
@@ -195,7 +213,8 @@ extension RelaySession {
         self.leave()
         self.connectionID += 1
         let id = self.connectionID
-        let connector = BackendConnector(context: self.context, snapshot: self.snapshot, deadline: self.deadline)
+        let connector = BackendConnector(
+            context: self.context, snapshot: self.snapshot, client: self.client, deadline: self.deadline)
         self.attempt = connector.attempt
         connector.connect(to: destination, delegate: self) { connection in
             guard id == self.connectionID, !self.isClosed else {
@@ -204,9 +223,15 @@ extension RelaySession {
             }
             self.attempt = nil
             self.connection = connection
+            self.introduced = nil
             self.mapping = nil
             if connection == nil { self.perform(self.transaction.failed(.unreachable)) }
         }
+    }
+
+    /// Takes leave of a backend that was told of the client what no longer holds.
+    func leaveOutdatedLeg() {
+        if !self.isIntroductionValid { self.perform(self.transaction.legOutdated()) }
     }
 
     /// Takes leave of the backend.
@@ -239,7 +264,7 @@ extension RelaySession {
 
     /// A connection that was made before the client was who it now is must not carry what comes next.
     func leaveIdleBackend() {
-        self.perform(self.transaction.configurationReplaced())
+        self.perform(self.transaction.legOutdated())
     }
 
     private func perform(_ action: RelayTransaction.Action) {
@@ -251,7 +276,8 @@ extension RelaySession {
         case .connect(let destination):
             self.connect(to: destination)
         case .begin(let mail, let recipient):
-            self.connection?.handler.begin(self.enlarged(mail, for: self.transaction.asked), recipient)
+            self.connection?.handler.begin(
+                self.enlarged(mail, for: self.transaction.asked), recipient, forwarding: self.forwarding)
         case .addRecipient(let recipient):
             self.connection?.handler.recipient(recipient)
         case .prepareMessage:

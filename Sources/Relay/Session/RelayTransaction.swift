@@ -143,12 +143,16 @@ package struct RelayTransaction {
 // MARK: The client
 
 extension RelayTransaction {
-    /// What holds has changed since the last transaction: a leg made before that may lead where no mail goes any more.
-    /// To be called between transactions.
-    package mutating func configurationReplaced() -> Action {
-        guard case .idle = self.leg else { return .none }
-        self.leg = .none
-        return .leaveLeg
+    /// What the leg was made for holds no more: the configuration, where no mail may go there now, or what its backend
+    /// was told of the client. One that has accepted a recipient stays.
+    package mutating func legOutdated() -> Action {
+        switch self.leg {
+        case .none: return .none
+        case .open where self.fixed != nil: return .none
+        case .idle, .open:
+            self.leg = .none
+            return .leaveLeg
+        }
     }
 
     /// The client opened a transaction.

@@ -14,6 +14,9 @@ extension SMTPReply {
     package static let backendUnreachable = SMTPReply(451, .init(4, 4, 1), "No backend available, try again later")
     /// `451 4.3.0`: the backend does not want to talk to us, or not sensibly.
     package static let backendRefused = SMTPReply(451, .init(4, 3, 0), "Backend not usable, try again later")
+    /// `451 4.7.0`: the backend does not take the login that it was to take.
+    package static let backendLoginFailed = SMTPReply(
+        451, .init(4, 7, 0), "Backend refused authentication, try again later")
     /// `451 4.7.5`: there is no TLS with the backend, and its group asks for it.
     package static let backendTLSFailed = SMTPReply(
         451, .init(4, 7, 5), "No TLS with backend, try again later")
@@ -44,8 +47,9 @@ extension RelayTransaction.Failure {
         case .session(.tls), .session(.injection): .backendTLSFailed
         case .session(.session(let error)):
             switch error.code {
-            case .refusedSession, .unexpectedReply: .backendRefused
-            case .serviceClosing: error.reply.relayed
+            case .refusedSession, .unexpectedReply, .notAnnounced, .refusedIntroduction: .backendRefused
+            case .refusedAuthentication: .backendLoginFailed
+            case .serviceClosing, .refusedClient: error.reply.relayed
             case .earlyReply: .backendLost
             case .noTLS: .backendTLSFailed
             }
@@ -58,7 +62,8 @@ extension RelayTransaction.Failure {
         switch error.code {
         case .earlyReply, .serviceClosing:
             return error.reply.isTransientNegative || error.reply.isPermanentNegative ? error.reply.relayed : nil
-        case .refusedSession, .unexpectedReply, .noTLS:
+        case .refusedSession, .unexpectedReply, .noTLS, .notAnnounced, .refusedIntroduction, .refusedClient,
+            .refusedAuthentication:
             return nil
         }
     }

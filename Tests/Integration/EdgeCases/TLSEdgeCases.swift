@@ -88,6 +88,31 @@ struct TLSEdgeCases {
         #expect(relay.program.isRunning)
     }
 
+    @Test("60: a PROXY header comes first, then TLS, however they are cut; LOCAL leaves the address")
+    func proxied() throws {
+        let trial = try TLSTrial()
+        let backend = try ScriptedBackend(trial.network)
+        let relay = try trial.relay(
+            "tls: implicit, proxy-protocol: on", more: "proxies: [127.0.0.1]\n" + TLSTrial.everybody)
+        try trial.play("proxied")
+        let traces = backend.wait { $0.messages.count == 9 }.messages.map {
+            String(decoding: $0.wire.prefix(300), as: UTF8.self)
+        }
+        #expect(traces.count == 9 && traces.allSatisfy { $0.contains("with ESMTPS (TLSv1.3 ") }, "\(traces)")
+        #expect(traces.prefix(6).allSatisfy { $0.contains("[192.0.2.42]") })
+        #expect(traces.suffix(3).allSatisfy { $0.contains("[127.0.0.1]") })
+        _ = try relay.program.line { $0.contains(" proxy-refused proxy=127.0.0.1:") }
+    }
+
+    @Test("60: a PROXY header from who is none of proxies is dropped in front of TLS")
+    func proxiedByStranger() throws {
+        let trial = try TLSTrial()
+        let relay = try trial.relay(
+            "tls: implicit, proxy-protocol: on", more: "proxies: [10.0.0.0/8]\n" + TLSTrial.everybody)
+        try trial.play("stranger")
+        _ = try relay.program.line { $0.contains(" proxy-refused ") && $0.contains("none of proxies") }
+    }
+
     @Test("61: a client's certificate is asked for, and a bad one breaks no mail where it is not needed")
     func certificates() throws {
         let trial = try TLSTrial()

@@ -88,6 +88,72 @@ def refuses(action, *kinds):
     raise AssertionError("it was not refused")
 
 
+# A PROXY header, then TLS from the start.
+PROXY1 = b"PROXY TCP4 192.0.2.42 198.51.100.1 50000 465\r\n"
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+PROXY2 = SIGNATURE + b"\x21\x11" + struct.pack(
+    ">H4s4sHH", 12, socket.inet_aton("192.0.2.42"), socket.inet_aton("198.51.100.1"), 50001, 465)
+LOCAL = SIGNATURE + b"\x20\0\0\0"
+
+
+def proxied(port):
+    for header in (PROXY1, PROXY2, LOCAL):
+        # What TLS says first comes in one segment with the header, in one with its end, and in one of its own.
+        for cut in (0, len(header) - 1, len(header)):
+            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            tls = client().wrap_bio(incoming, outgoing, server_hostname="mail.flxw.de")
+            session = Session(port, None)
+            session.send(header[:cut])
+            time.sleep(0.05 if cut else 0)  # (so that the parts travel apart)
+
+            def does(action):
+                while True:
+                    try:
+                        value = action()
+                        session.socket.sendall(outgoing.read())
+                        return value
+                    except ssl.SSLWantReadError:
+                        session.socket.sendall(outgoing.read())
+                        octets = session.socket.recv(65536)
+                        assert octets, "closed"
+                        incoming.write(octets)
+
+            # (The library writes its first words, and then wants to read.)
+            refuses(tls.do_handshake, ssl.SSLWantReadError)
+            session.send(header[cut:] + outgoing.read())
+            does(tls.do_handshake)
+
+            def says(line, expected):
+                tls.write(line.encode())
+                said = does(lambda: tls.read(4096)).decode()
+                while said.count("\n") == 0 or said.rstrip("\r\n").split("\n")[-1][3:4] == "-":
+                    said += does(lambda: tls.read(4096)).decode()
+                assert said.startswith(expected), (expected, said)
+
+            greeting = does(lambda: tls.read(4096)).decode()
+            assert greeting.startswith("220 "), greeting
+            says("EHLO client.example\r\n", "250")
+            says("MAIL FROM:<a@example.org>\r\n", "250")
+            says("RCPT TO:<b@flxw.de>\r\n", "250")
+            says("DATA\r\n", "354")
+            says("Subject: x\r\n\r\nhello\r\n.\r\n", "250")
+            says("QUIT\r\n", "221")
+    # TLS without a header is no header.
+    refuses(lambda: implicit(port), OSError)
+    print("proxied")
+
+
+def stranger(port):
+    """A header from who is not to be believed: not a word, neither in clear nor under TLS."""
+    session = Session(port, None)
+    try:
+        session.send(PROXY1)
+        assert session.is_closed()
+    except ConnectionError:
+        pass
+    print("dropped")
+
+
 # What a session forgets, and keeps.
 def forgets(port):
     session = Session(port)

@@ -28,7 +28,7 @@ func configurationErrors(_ text: String) -> [String] {
     private func policy(_ change: (inout DeliveryPolicy) -> Void) -> DeliveryPolicy {
         var policy = DeliveryPolicy()
         change(&policy)
-        return policy
+        return policy.normalized
     }
 
     private static func changed(_ policy: inout DeliveryPolicy) {

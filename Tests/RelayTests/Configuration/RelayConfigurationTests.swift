@@ -149,8 +149,9 @@ import Testing
             "socket: smtp", by: "{socket: smtp, lookup: x}",
             "2:28: listeners[0].lookup: keys with values is expected here, not \"x\""),
         Mistake(
-            "    backends: [127.0.0.1:2525]", by: "    {backends: [127.0.0.1:2525], identity: xclient}",
-            "5:44: groups.app.identity: \"xclient\" is not in this version"),
+            "    backends: [127.0.0.1:2525]", by: "    {backends: [127.0.0.1:2525], identity: xclint}",
+            "5:44: groups.app.identity: \"xclint\" is not one of none, xclient, xforward, proxy-v1, proxy-v2; did you mean \"xclient\"?"
+        ),
         Mistake(
             "[flxw.de]", by: "[\"/^a@/\"]",
             "7:18: routes[0].recipients[0]: \"/^a@/\": regular expressions are not in this version"),

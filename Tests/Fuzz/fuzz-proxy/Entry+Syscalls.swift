@@ -1,0 +1,1 @@
+../Entry/Entry+Syscalls.swift
