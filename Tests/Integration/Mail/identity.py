@@ -172,7 +172,8 @@ def unix():
     home = world.folder("sockets", mode=0o777)
     os.chmod(home, 0o777)
     path = home + "/smtp.sock"
-    listener = f'{{address: "127.0.0.1:2590"}}, {{address: "unix:{path}", mode: "0606"}}'
+    # (In this order: once the port is there, so is the socket, and where the socket cannot be, nor is the port.)
+    listener = f'{{address: "unix:{path}", mode: "0606"}}, {{address: "127.0.0.1:2590"}}'
 
     def greets():
         with socket.socket(socket.AF_UNIX) as client:
