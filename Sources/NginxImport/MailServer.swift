@@ -18,13 +18,13 @@ struct MailServer {
         /// The same server is asked in the same way.
         func asksAs(_ other: Lookup) -> Bool {
             self.url == other.url && self.timeout == other.timeout && self.headers == other.headers
+                && self.passesClientCertificate == other.passesClientCertificate
         }
 
         /// What comes of the answer is the same.
         func deliversAs(_ other: Lookup) -> Bool {
             self.identity == other.identity && self.authenticates == other.authenticates
                 && self.passesReplies == other.passesReplies
-                && self.passesClientCertificate == other.passesClientCertificate
         }
     }
 

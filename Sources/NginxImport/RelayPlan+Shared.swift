@@ -165,13 +165,13 @@ extension RelayPlan {
         ]
         let headers = self.headers(lookup, server)
         if !headers.isEmpty { entries.append(.init("headers", .mapping(headers))) }
+        if lookup.passesClientCertificate { entries.append(.init("pass-client-certificate", .text("on"))) }
         return entries
     }
 
     /// What stands under `lookup` at the top: also how mail goes to the servers that it names.
     mutating func entries(_ lookup: MailServer.Lookup, _ server: MailServer) -> [YAMLValue.Entry] {
         var entries = self.question(lookup, server)
-        if lookup.passesClientCertificate { entries.append(.init("pass-client-certificate", .text("on"))) }
         if lookup.identity != .none {
             let isDefault = lookup.identity == .xclient && server.scope.last("xclient") == nil
             entries.append(
@@ -282,7 +282,8 @@ extension RelayPlan {
             .init(key, .figure(Self.time(Self.clamp(timeout, 1000...most))))
         }
         return [
-            entry("command", 3_600_000), entry("handshake", 600_000), entry("connect", 240_000), entry("greeting", 600_000),
+            entry("command", 3_600_000), entry("handshake", 600_000), entry("connect", 240_000),
+            entry("greeting", 600_000),
             entry("backend-command", 600_000),
         ]
     }

@@ -26,7 +26,7 @@ struct RelayPlan {
                 if !own.deliversAs(lookup) {
                     self.note(
                         server.directive,
-                        "xclient, proxy_protocol, proxy_smtp_auth, proxy_pass_error_message and auth_http_pass_client_cert are one for all listeners: the first server's"
+                        "xclient, proxy_protocol, proxy_smtp_auth and proxy_pass_error_message are one for all listeners: the first server's"
                     )
                 }
             }

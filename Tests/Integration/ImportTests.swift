@@ -88,6 +88,10 @@ struct ImportTests {
         #expect(status == 0, "\(said)")
         #expect(said.contains("/etc/postern/sockets.conf has to have:") == (name != "debian.conf"))
 
+        // What was written is taken whole: with its certificates, too.
+        let (verdict, summary) = try network.run([RelayWorld.postern, "check", "--config", "\(folder)/relay.yaml"])
+        #expect(verdict == 0, "\(summary)")
+
         // (nginx without its own paths, which a test may not write to, and with its module.)
         var lines = text.components(separatedBy: "\n")
         lines.removeAll { line in

@@ -61,6 +61,27 @@ import Testing
         _ = try self.configuration("smtp_auth none; xclient off;" + server)
     }
 
+    /// What of a server has a place under keys of TLS's, AUTH's and the client's identity's.
+    static let others = [
+        "listen 25; proxy_smtp_auth on;", "listen 25; xclient off; proxy_protocol on;",
+        "listen 25; xclient off; smtp_auth none;", "listen 25; smtp_greeting_delay 3s;",
+        "listen 25; smtp_greeting_delay 10m;", "listen 127.0.0.1:2525 proxy_protocol;",
+        "listen 127.0.0.1:2525 proxy_protocol; set_real_ip_from 10.0.0.0/8; set_real_ip_from unix:;",
+        "listen unix:/run/postern/relay.sock; listen 127.0.0.1:2525 backlog=12 rcvbuf=64k sndbuf=1m;",
+        "listen [::1]:2525 ipv6only=off so_keepalive=on; listen 127.0.0.1:2526 so_keepalive=30m:1m:10;",
+        "listen 127.0.0.1:2526 so_keepalive=off; server_name other.example.org;",
+        "listen 127.0.0.1:2526; smtp_auth plain login cram-md5 none;", "listen 25; resolver 127.0.0.1 [::1]:5353;",
+        "listen 25; auth_http_pass_client_cert on;",
+    ]
+
+    @Test("What an import writes of a client's identity is taken", arguments: others)
+    func identity(_ server: String) throws {
+        let text = "mail { auth_http 127.0.0.1/auth; server { protocol smtp; \(server) } }"
+        let imported = try NginxImport("nginx.conf", from: OneFile(text: text))
+        let loaded = try RelayConfiguration.decode(Array(imported.yaml.utf8), file: "relay.yaml")
+        #expect(loaded.configuration.lookupPolicy.identity == .xclient || server.contains("xclient off"))
+    }
+
     static let values = [
         "plain", "1", "on", "null", "~", " ", "a: b", "a #b", "- a", "[a]", "{a: b}", "&a", "*a", "!a", "%a", "@a",
         "`a",
