@@ -120,7 +120,6 @@ extension MailDirective {
         }
         reasons["error_log"] = Self.all["error_log"]?.leftOut
         reasons["load_module"] = "there are no modules"
-        reasons["worker_shutdown_timeout"] = "a relay that is stopped drains for 30 s at most; then sessions are closed"
         for name in ["ssl_engine", "ssl_object_cache_inheritable", "google_perftools_profiles"] {
             reasons[name] = "about nginx's libraries"
         }

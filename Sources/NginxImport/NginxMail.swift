@@ -4,6 +4,8 @@ struct NginxMail {
     var servers: [MailServer] = []
     /// What was found on the way that relay.yaml does not say, or says otherwise.
     var notes: [ImportNote] = []
+    /// How long sessions may go on when nginx stops, in milliseconds; nil where it does not say.
+    var shutdownTime: Int?
 }
 
 extension NginxMail {
@@ -22,6 +24,8 @@ extension NginxMail {
                     throw directive.error("directive \"mail\" has no opening \"{\"")
                 }
                 mail = directive
+            } else if directive.name == "worker_shutdown_timeout" {
+                self.shutdownTime = try Self.shutdownTime(directive)
             } else if MailDirective.all[directive.name] != nil, MailDirective.ofMain[directive.name] == nil {
                 throw directive.error("\"\(directive.name)\" directive is not allowed here")
             } else {
@@ -38,6 +42,16 @@ extension NginxMail {
                 message: "there is no mail {} in it, and so nothing to import")
         }
         try self.read(mail, folder: folder)
+    }
+
+    private static func shutdownTime(_ directive: NginxDirective) throws(NginxConfigurationError) -> Int {
+        guard directive.arguments.count == 1, directive.block == nil else {
+            throw directive.error("invalid number of arguments in \"worker_shutdown_timeout\" directive")
+        }
+        guard let time = NginxValue.milliseconds(directive.text(0)) else {
+            throw directive.error("\"worker_shutdown_timeout\" directive invalid value")
+        }
+        return time
     }
 
     private mutating func read(_ mail: NginxDirective, folder: String) throws(NginxConfigurationError) {

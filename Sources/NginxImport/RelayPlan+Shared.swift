@@ -272,7 +272,10 @@ extension RelayPlan {
     mutating func timeouts() -> [YAMLValue.Entry] {
         let given = self.servers.compactMap { $0.scope.last("timeout") }
         // (Nobody has chosen nginx's 60 s, and a minute is less than RFC 5321 section 4.5.3.2.7 has clients be given.)
-        guard let directive = given.first else { return [] }
+        let drain = self.shutdownTime.map {
+            YAMLValue.Entry("drain", .figure(Self.time(Self.clamp($0, 1000...3_600_000))))
+        }
+        guard let directive = given.first else { return drain.map { [$0] } ?? [] }
         let timeout = self.largest("timeout") { $0.milliseconds("timeout") ?? 60_000 }
         self.note(
             directive,
@@ -283,9 +286,8 @@ extension RelayPlan {
         }
         return [
             entry("command", 3_600_000), entry("handshake", 600_000), entry("connect", 240_000),
-            entry("greeting", 600_000),
-            entry("backend-command", 600_000),
-        ]
+            entry("greeting", 600_000), entry("backend-command", 600_000),
+        ] + (drain.map { [$0] } ?? [])
     }
 
     static func clamp(_ value: Int, _ range: ClosedRange<Int>) -> Int {

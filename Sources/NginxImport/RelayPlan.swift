@@ -1,12 +1,14 @@
 /// The relay.yaml that does what an nginx.conf says.
 struct RelayPlan {
     let servers: [MailServer]
+    let shutdownTime: Int?
     var notes: [ImportNote]
     private(set) var socketLines: [String] = []
     private var names = SocketNames()
 
     init(_ mail: NginxMail) {
         self.servers = mail.servers
+        self.shutdownTime = mail.shutdownTime
         self.notes = mail.notes
     }
 

@@ -269,9 +269,19 @@ import Testing
 
     static let leftOut: [(String, String)] = [
         ("user nginx;", "user nginx;"), ("http { server { listen 80; } }", "http {…}"), ("events {}", "events {…}"),
-        ("worker_shutdown_timeout 10s;", "worker_shutdown_timeout 10s;"), ("load_module x.so;", "load_module x.so;"),
+        ("load_module x.so;", "load_module x.so;"),
         ("rtmp { a; }", "rtmp {…}"), ("some_module_s on;", "some_module_s on;"),
     ]
+
+    @Test(
+        "How long sessions may go on when nginx stops is how long the relay drains",
+        arguments: [
+            ("10s", "drain: 10s"), ("0", "drain: 1s"), ("2d", "drain: 1h"),
+        ])
+    func drains(_ time: String, _ expected: String) throws {
+        let settings = try imported("worker_shutdown_timeout \(time);\n" + server("listen 25;")).yaml
+        #expect(settings.contains("timeouts:\n  \(expected)\n"), "\(settings)")
+    }
 
     @Test("What is not about mail is left out with a reason", arguments: leftOut)
     func leaves(_ text: String, _ shown: String) throws {

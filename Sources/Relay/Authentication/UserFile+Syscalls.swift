@@ -47,18 +47,8 @@ enum UserFile {
         }
         // One more than it has: whether it grew meanwhile is seen by that.
         var octets = [UInt8](repeating: 0, count: Int(status.st_size) + 1)
-        var filled = 0
-        while filled < octets.count {
-            let count = unsafe octets.withUnsafeMutableBytes { buffer in
-                let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[filled...])
-                return unsafe Glibc.read(descriptor, rest.baseAddress, rest.count)
-            }
-            let error = errno
-            if count == 0 { break }
-            if count < 0, error == EINTR { continue }
-            guard count > 0 else { throw Self.failure("read", path, error) }
-            filled += count
-        }
+        let (filled, error) = FileReading.fill(&octets, from: descriptor)
+        guard error == 0 else { throw Self.failure("read", path, error) }
         guard filled < octets.count else {
             throw ReadError(message: "read \(path): it is being written to; write a new file and rename it")
         }

@@ -35,7 +35,7 @@ extension ConfigurationDecoder {
     mutating func timeouts(_ node: YAMLNode, into timeouts: inout RelayConfiguration.Timeouts) {
         let keys = Keys(
             "command", "data-block", "proxy-header", "handshake", "connect", "greeting", "backend-command",
-            "backend-data-block", "recipient", "data", "final-dot")
+            "backend-data-block", "recipient", "data", "final-dot", "drain")
         guard let fields = self.fields(node, "timeouts", keys) else { return }
         // What the client waits for has to end before the client gives up (RFC 5321 section 4.5.3.2): the upper bounds.
         let table: [(String, WritableKeyPath<RelayConfiguration.Timeouts, TimeAmount>, ClosedRange<TimeAmount>)] = [
@@ -50,6 +50,7 @@ extension ConfigurationDecoder {
             ("recipient", \.recipient, .seconds(1)...(.seconds(290))),
             ("data", \.data, .seconds(1)...(.seconds(110))),
             ("final-dot", \.finalDot, .seconds(1)...(.seconds(590))),
+            ("drain", \.drain, .seconds(1)...(.hours(1))),
         ]
         for (key, property, range) in table {
             guard let node = fields[key], let value = self.duration(node, "timeouts.\(key)", range) else { continue }

@@ -26,18 +26,8 @@ enum ConfigurationFile {
         default: throw ReadError(message: "cannot read \(what): it is not a regular file")
         }
         var octets = [UInt8](repeating: 0, count: Self.maximumSize + 1)
-        var filled = 0
-        while filled < octets.count {
-            let count = unsafe octets.withUnsafeMutableBytes { buffer in
-                let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[filled...])
-                return unsafe Glibc.read(descriptor, rest.baseAddress, rest.count)
-            }
-            let error = errno
-            if count == 0 { break }
-            if count < 0, error == EINTR { continue }
-            guard count > 0 else { throw Self.failure("read", what, error) }
-            filled += count
-        }
+        let (filled, error) = FileReading.fill(&octets, from: descriptor)
+        guard error == 0 else { throw Self.failure("read", what, error) }
         guard filled <= Self.maximumSize else {
             throw ReadError(message: "cannot read \(what): it is longer than 1 MiB")
         }

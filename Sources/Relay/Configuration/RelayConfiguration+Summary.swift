@@ -211,7 +211,7 @@ extension RelayConfiguration.Timeouts {
             ("command", \Self.command), ("data-block", \.dataBlock), ("proxy-header", \.proxyHeader),
             ("handshake", \.handshake), ("connect", \.connect), ("greeting", \.greeting),
             ("backend-command", \.backendCommand), ("backend-data-block", \.backendDataBlock),
-            ("recipient", \.recipient), ("data", \.data), ("final-dot", \.finalDot),
+            ("recipient", \.recipient), ("data", \.data), ("final-dot", \.finalDot), ("drain", \.drain),
         ] {
             changes.add(key, property, ConfigurationDecoder.text)
         }

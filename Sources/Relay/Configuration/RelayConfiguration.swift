@@ -152,6 +152,8 @@ extension RelayConfiguration {
         package var data: TimeAmount = .seconds(100)
         /// The answer to the final dot; the sender waits 10 minutes (section 4.5.3.2.6).
         package var finalDot: TimeAmount = .minutes(9)
+        /// What sessions have to end in when the relay stops.
+        package var drain: TimeAmount = .seconds(30)
 
         /// Makes the default timeouts.
         package init() {}

@@ -32,17 +32,17 @@ package struct RelayService: Service {
     private let group: MultiThreadedEventLoopGroup
     private let logger: Logger
     private let bind: Bind
-    private let drainLimit: Duration
+    private let drainLimit: Duration?
 
     /// Makes the service.
     ///
     /// - Parameters:
     ///   - state: what holds; may be replaced while the service runs.
     ///   - group: the event loops; the caller shuts them down after ``run()``.
-    ///   - drainLimit: how long sessions may go on after shutdown began.
+    ///   - drainLimit: how long sessions may go on after shutdown began; nil: as long as the configuration says then.
     ///   - bind: binds every listener through its bootstrap.
     package init(
-        state: RelayState, group: MultiThreadedEventLoopGroup, logger: Logger, drainLimit: Duration = .seconds(30),
+        state: RelayState, group: MultiThreadedEventLoopGroup, logger: Logger, drainLimit: Duration? = nil,
         bind: @escaping Bind
     ) {
         self.state = state
@@ -65,7 +65,8 @@ package struct RelayService: Service {
         self.logger.notice("draining connections=\(self.connections)")
         await self.stopAccepting(listeners.map(\.channel), loops)
         await loops.drain()
-        let limit = ContinuousClock.now + self.drainLimit
+        let configured = self.state.snapshot.configuration.timeouts.drain
+        let limit = ContinuousClock.now + (self.drainLimit ?? .nanoseconds(configured.nanoseconds))
         while self.connections > 0, ContinuousClock.now < limit { try? await Task.sleep(for: .milliseconds(50)) }
         if self.connections > 0 {
             self.logger.warning("cut-off connections=\(self.connections)")
