@@ -129,6 +129,8 @@ RULES = {
             (LOOKUP, "-", r"asked / .*")] + STAYS,
     "D66": [(BACKEND, "XCLIENT .*", "XCLIENT .*"), (REPLY, "[25].*", "451 4.*"), (BACKEND, ANY, "-"),
             (LOOKUP, "-", r"asked / .*")],
+    # (What nginx makes of it depends on whether the answer to the injected command comes before it says EHLO again.)
+    "D83": [(BACKEND, "XCLIENT .*", "XCLIENT .*"), (BACKEND, ANY, "-"), (BACKEND, "-", ANY), (REPLY, ANY, "2.*")],
     "D67": [(REPLY, ANY, "235 .*|451 4.*"), (BACKEND, "AUTH .*", "-"), (BACKEND, ANY, "-"), (BACKEND, "-", ANY)] + GOES_ON,
     "D69": [(REPLY, CLOSED, r"421 4\.4\.2 .*|[2345].*"), (TIME, ANY, ANY), ("time of end", ANY, ANY), ("unasked", "-", "421 4.*")]
     + STAYS,
