@@ -21,13 +21,17 @@ struct ClientHello: Equatable, Sendable {
     /// The longest ClientHello that is waited for; those of today, with keys of post-quantum groups, have 2 KiB.
     static let longest = 16 << 10
 
+    /// The most records that it may be spread over: all are read again when one more has
+    /// come, and no client makes more than a few.
+    static let mostRecords = 32
+
     /// Reads the octets that have come so far, which are not used up.
     static func parse(_ octets: [UInt8]) -> Parsed {
         guard octets.first ?? 22 == 22, octets.count < 2 || octets[1] == 3 else { return .malformed }
         // Records first (RFC 8446 section 5.1): a ClientHello may be spread over several.
         var message: [UInt8] = []
         var records = Fields(octets[...])
-        while true {
+        for _ in 0..<Self.mostRecords {
             let read = octets.count - records.rest.count
             guard let type = records.number(1), let version = records.number(2), let length = records.number(2) else {
                 return .needMore(read + 5)
@@ -44,6 +48,7 @@ struct ClientHello: Equatable, Sendable {
             guard let hello = ClientHello(body: message[4..<(4 + size)]) else { return .malformed }
             return .whole(hello)
         }
+        return .malformed
     }
 
     init(serverName: String? = nil, protocols: [[UInt8]]? = nil) {

@@ -31,7 +31,7 @@ private func records(_ message: [UInt8], _ length: Int = 1 << 14) -> [UInt8] {
     func found() {
         let message = hello(name: "mail.example", protocols: ["h2", "smtp"])
         let expected = ClientHello(serverName: "mail.example", protocols: [Array("h2".utf8), Array("smtp".utf8)])
-        for length in [1, 2, 5, 40, 1 << 14] {
+        for length in [4, 5, 40, 1 << 14] {
             #expect(ClientHello.parse(records(message, length)) == .whole(expected))
             #expect(ClientHello.parse(records(message, length) + [23, 3, 3]) == .whole(expected))
         }
@@ -41,7 +41,7 @@ private func records(_ message: [UInt8], _ length: Int = 1 << 14) -> [UInt8] {
 
     @Test("Cut at every octet it is waited for, and says for how much at least")
     func cut() {
-        for length in [3, 1 << 14] {
+        for length in [4, 1 << 14] {
             let whole = records(hello(name: "a.example", protocols: ["smtp"]), length)
             for count in 0..<whole.count {
                 guard case .needMore(let needed) = ClientHello.parse(Array(whole[..<count])) else {
@@ -51,6 +51,17 @@ private func records(_ message: [UInt8], _ length: Int = 1 << 14) -> [UInt8] {
                 #expect(needed > count && needed <= whole.count)
             }
         }
+    }
+
+    @Test("One that is spread over more records than any client makes is refused, and no more of it is waited for")
+    func crumbs() {
+        let message = hello(name: "mail.example")
+        let whole = records(message, 1)
+        #expect(message.count > ClientHello.mostRecords)
+        #expect(ClientHello.parse(whole) == .malformed)
+        let most = 6 * ClientHello.mostRecords
+        #expect(ClientHello.parse(Array(whole[..<(most - 1)])) == .needMore(most))
+        #expect(ClientHello.parse(Array(whole[..<most])) == .malformed)
     }
 
     @Test(
