@@ -7,11 +7,17 @@ package struct Backend: Hashable, Sendable {
     package var address: BackendAddress
     /// Its share among the group's backends, in ``weights``.
     package var weight: Int
+    /// Whether it is asked only while no other backend of the group is to be had.
+    package var isBackup: Bool
+    /// The most sessions that it has at a time; 0: no bound.
+    package var maxConnections: Int
 
     /// Makes a backend.
-    package init(_ address: BackendAddress, weight: Int = 1) {
+    package init(_ address: BackendAddress, weight: Int = 1, isBackup: Bool = false, maxConnections: Int = 0) {
         self.address = address
         self.weight = min(max(weight, Self.weights.lowerBound), Self.weights.upperBound)
+        self.isBackup = isBackup
+        self.maxConnections = maxConnections
     }
 }
 
@@ -34,6 +40,12 @@ package struct BackendGroup: Hashable, Sendable {
     package var backends: [Backend]
     /// How to choose among them.
     package var balance: Balance
+    /// The most sessions that its backends have at a time, together; 0: no bound.
+    package var maxConnections = 0
+    /// How long a recipient waits while every backend that could take it has as many sessions as it may.
+    package var wait: Duration = .seconds(5)
+    /// When a backend is taken for dead.
+    package var health = HealthPolicy()
     /// What holds for the messages that go there.
     package var policy: DeliveryPolicy
 

@@ -1,87 +1,198 @@
 import Routing
 import Testing
 
-@Suite struct BalancerTests {
-    private func balancer(_ balance: Balance, _ weights: [Int]) throws -> Balancer {
-        let backends = try weights.enumerated().map { index, weight in
-            Backend(try BackendAddress(parsing: "b\(index):25"), weight: weight)
+/// A group of which the backends have a load that the test sets.
+private struct Trial {
+    var balancer: Balancer
+    var loads: [Int]
+    var limits: [Int]
+    var unusable: Set<Int> = []
+
+    init(_ balance: Balance, _ weights: [Int], backups: Set<Int> = [], limits: [Int] = [], turn: Int = 0) {
+        let backends = weights.enumerated().map { index, weight in
+            Backend(.host("b\(index)", port: 25), weight: weight, isBackup: backups.contains(index))
         }
-        return Balancer(BackendGroup(name: "g", backends: backends, balance: balance))
+        self.balancer = Balancer(backends, balance: balance, turn: turn)
+        self.loads = weights.map { _ in 0 }
+        self.limits = limits.isEmpty ? weights.map { _ in .max } : limits
     }
 
-    private func next(_ balancer: inout Balancer, excluding tried: [Int] = []) throws -> Int {
-        let chosen = balancer.next(excluding: tried)
-        return try #require(chosen)
+    mutating func choose(excluding tried: Set<Int> = []) -> Balancer.Choice {
+        let (loads, limits, unusable) = (self.loads, self.limits, self.unusable.union(tried))
+        return self.balancer.next { index in
+            unusable.contains(index)
+                ? .unusable : loads[index] < limits[index] ? .usable(load: loads[index]) : .full
+        }
     }
 
-    private func run(_ balancer: inout Balancer, _ count: Int) -> [Int?] {
-        (0..<count).map { _ in balancer.next() }
+    mutating func next(excluding tried: Set<Int> = []) throws -> Int {
+        let choice = self.choose(excluding: tried)
+        guard case .backend(let index) = choice else {
+            Issue.record("\(choice)")
+            throw CancellationError()
+        }
+        return index
     }
 
-    private func none(_ balancer: inout Balancer, _ tried: [Int]) -> Bool {
-        balancer.next(excluding: tried) == nil
+    /// Chooses a backend, and has a session begin there.
+    mutating func begin() throws -> Int {
+        let index = try self.next()
+        self.loads[index] += 1
+        return index
     }
 
+    mutating func counts(_ count: Int) throws -> [Int] {
+        var counts = self.loads.map { _ in 0 }
+        for _ in 0..<count { counts[try self.next()] += 1 }
+        return counts
+    }
+
+    mutating func run(_ count: Int) throws -> [Int] {
+        try (0..<count).map { _ in try self.next() }
+    }
+}
+
+@Suite struct BalancerTests {
     @Test("Round-robin spreads a heavy backend's turns over the round")
     func smooth() throws {
-        var balancer = try self.balancer(.roundRobin, [5, 1, 1])
-        #expect(self.run(&balancer, 14) == [0, 0, 1, 0, 2, 0, 0, 0, 0, 1, 0, 2, 0, 0])
+        var trial = Trial(.roundRobin, [5, 1, 1])
+        #expect(try trial.run(14) == [0, 0, 1, 0, 2, 0, 0, 0, 0, 1, 0, 2, 0, 0])
     }
 
     @Test(
         "Over whole rounds each backend has exactly its share", arguments: [[1], [1, 1], [3, 2, 1], [10, 1, 7, 4]])
     func shares(_ weights: [Int]) throws {
-        var balancer = try self.balancer(.roundRobin, weights)
-        var counts = weights.map { _ in 0 }
-        for _ in 0..<weights.reduce(0, +) * 100 { counts[try self.next(&balancer)] += 1 }
+        var trial = Trial(.roundRobin, weights)
+        let counts = try trial.counts(weights.reduce(0, +) * 100)
         #expect(counts == weights.map { $0 * 100 })
+    }
+
+    @Test(
+        "At no time is a backend further than one turn of each other from its share", arguments: [[5, 3, 1], [1, 9]])
+    func closeToShare(_ weights: [Int]) throws {
+        var trial = Trial(.roundRobin, weights)
+        var counts = weights.map { _ in 0 }
+        let total = weights.reduce(0, +)
+        for turn in 1...500 {
+            counts[try trial.next()] += 1
+            for (count, weight) in zip(counts, weights) {
+                #expect(abs(count * total - turn * weight) < weights.count * total, "\(counts) after \(turn)")
+            }
+        }
+    }
+
+    @Test("Two loops that begin at different turns do not both begin with the first backend")
+    func turn() throws {
+        var first = Trial(.roundRobin, [1, 1, 1])
+        var second = Trial(.roundRobin, [1, 1, 1], turn: 1)
+        #expect(try first.run(3) == [0, 1, 2])
+        #expect(try second.run(3) == [1, 2, 0])
     }
 
     @Test("A failed backend is left out for this session only")
     func excluding() throws {
-        var balancer = try self.balancer(.roundRobin, [1, 1, 1])
+        var trial = Trial(.roundRobin, [1, 1, 1])
         for _ in 0..<30 {
-            let first = try self.next(&balancer)
-            let second = try self.next(&balancer, excluding: [first])
-            let third = try self.next(&balancer, excluding: [first, second])
+            let first = try trial.next()
+            let second = try trial.next(excluding: [first])
+            let third = try trial.next(excluding: [first, second])
             #expect(Set([first, second, third]).count == 3)
-            #expect(self.none(&balancer, [first, second, third]))
+            #expect(trial.choose(excluding: [first, second, third]) == .none)
         }
-        #expect(Set(self.run(&balancer, 3)) == [0, 1, 2])
+        #expect(try Set(trial.run(3)) == [0, 1, 2])
     }
 
     @Test("Exclusion does not distort the shares of the others for good")
     func creditsStayBounded() throws {
-        var balancer = try self.balancer(.roundRobin, [2, 1])
-        for _ in 0..<1000 { _ = balancer.next(excluding: [0]) }
-        var counts = [0, 0]
-        for _ in 0..<300 { counts[try self.next(&balancer)] += 1 }
-        #expect(counts == [200, 100])
+        var trial = Trial(.roundRobin, [2, 1])
+        for _ in 0..<1000 { #expect(try trial.next(excluding: [0]) == 1) }
+        #expect(try trial.counts(300) == [200, 100])
     }
 
     @Test("Least-connections goes where the fewest sessions run for the weight")
     func leastConnections() throws {
-        var balancer = try self.balancer(.leastConnections, [1, 2])
-        for _ in 0..<30 { balancer.started(try self.next(&balancer)) }
-        #expect([balancer.active(0), balancer.active(1)] == [10, 20])
-        for _ in 0..<10 { balancer.ended(1) }
-        #expect(self.run(&balancer, 3) == [1, 1, 1])
-        #expect(try self.next(&balancer, excluding: [1]) == 0)
-        #expect(self.none(&balancer, [0, 1]))
+        var trial = Trial(.leastConnections, [1, 2])
+        for _ in 0..<30 { _ = try trial.begin() }
+        #expect(trial.loads == [10, 20])
+        trial.loads[1] = 10
+        #expect(try trial.run(3) == [1, 1, 1])
+        #expect(try trial.next(excluding: [1]) == 0)
+        #expect(trial.choose(excluding: [0, 1]) == .none)
     }
 
-    @Test("Least-connections takes turns while nothing runs")
+    @Test("Least-connections takes turns while nothing runs, by weight")
     func leastConnectionsIdle() throws {
-        var balancer = try self.balancer(.leastConnections, [1, 1, 1])
-        #expect(Set(self.run(&balancer, 3)) == [0, 1, 2])
+        var trial = Trial(.leastConnections, [1, 1, 1])
+        #expect(try Set(trial.run(3)) == [0, 1, 2])
+        var weighted = Trial(.leastConnections, [3, 1])
+        #expect(try weighted.counts(400) == [300, 100])
+    }
+
+    @Test("With least-connections a slow backend gets what it gets done")
+    func leastConnectionsSlow() throws {
+        // Each turn a session begins; backend 0 ends each after 2 turns, backend 1 after 8.
+        var trial = Trial(.leastConnections, [1, 1])
+        var ends: [Int: [Int]] = [:]
+        var counts = [0, 0]
+        for turn in 0..<1000 {
+            for index in ends.removeValue(forKey: turn) ?? [] { trial.loads[index] -= 1 }
+            let index = try trial.begin()
+            counts[index] += 1
+            ends[turn + (index == 0 ? 2 : 8), default: []].append(index)
+        }
+        #expect(counts[0] > 3 * counts[1] && counts[1] > 0, "\(counts)")
     }
 
     @Test("First keeps to the first that has not failed")
     func first() throws {
-        var balancer = try self.balancer(.first, [1, 1])
-        #expect(self.run(&balancer, 3) == [0, 0, 0])
-        #expect(try self.next(&balancer, excluding: [0]) == 1)
-        #expect(self.none(&balancer, [1, 0]))
+        var trial = Trial(.first, [1, 1])
+        #expect(try trial.run(3) == [0, 0, 0])
+        #expect(try trial.next(excluding: [0]) == 1)
+        #expect(trial.choose(excluding: [1, 0]) == .none)
+    }
+
+    @Test("A backup is asked only while nobody else can be, by every method", arguments: Balance.allCases)
+    func backup(_ balance: Balance) throws {
+        // (The backup is written first: its place does not matter.)
+        var trial = Trial(balance, [100, 1, 1], backups: [0])
+        #expect(try trial.counts(100)[0] == 0)
+        trial.unusable = [1]
+        #expect(try trial.counts(10) == [0, 0, 10])
+        trial.unusable = [1, 2]
+        #expect(try trial.counts(10) == [10, 0, 0])
+        trial.unusable = [0, 1, 2]
+        #expect(trial.choose() == .none)
+        trial.unusable = []
+        #expect(try trial.counts(100)[0] == 0)
+    }
+
+    @Test("Backups among themselves are chosen by the group's method")
+    func backups() throws {
+        var trial = Trial(.roundRobin, [1, 3, 1], backups: [1, 2])
+        trial.unusable = [0]
+        #expect(try trial.counts(40) == [0, 30, 10])
+    }
+
+    @Test("A full backend is passed over; where all are, that is said", arguments: Balance.allCases)
+    func full(_ balance: Balance) throws {
+        var trial = Trial(balance, [1, 1], limits: [2, 3])
+        let begun = try (0..<5).map { _ in try trial.begin() }
+        #expect(begun.count(where: { $0 == 0 }) == 2)
+        #expect(trial.choose() == .full)
+        trial.loads[1] -= 1
+        #expect(try trial.next() == 1)
+        #expect(trial.choose(excluding: [1]) == .full)
+        trial.unusable = [0, 1]
+        #expect(trial.choose() == .none)
+    }
+
+    @Test("That others are full is no case for a backup")
+    func fullIsNotDead() throws {
+        var trial = Trial(.roundRobin, [1, 1], backups: [1], limits: [1, 9])
+        #expect(try trial.begin() == 0)
+        #expect(trial.choose() == .full)
+        trial.unusable = [0]
+        #expect(try trial.next() == 1)
     }
 
     @Test("A weight is kept within its range")

@@ -54,13 +54,11 @@ package struct AdminDesk: Sendable {
         case .noMatch:
             return AdminAnswer(route: snapshot.configuration.lookup == nil ? .refuse(.relayingDenied) : .lookup)
         case .group(let group):
-            guard let index = snapshot.nextBackend(of: group, excluding: []) else {
-                return AdminAnswer(error: "group \"\(group.name)\" has no backend")
-            }
             // The asker makes the connection, and it is not ours to count.
-            snapshot.backendEnded(index, of: group)
-            return AdminAnswer(
-                route: .forward(group: group.name, backend: group.backends[index].address.description))
+            guard let backend = self.state.groups.peek(group) else {
+                return AdminAnswer(error: "group \"\(group.name)\" has no backend that can be had now")
+            }
+            return AdminAnswer(route: .forward(group: group.name, backend: backend.description))
         }
     }
 }

@@ -10,15 +10,18 @@ package final class LoopContext {
     let sweep: SessionSweep
     let state: RelayState
     let logger: Logger
+    /// The choosing among backends.
+    let groups: GroupStates
     private var resolver: NameResolver?
     private var lookups: [LookupClient] = []
 
-    /// Makes the context of an event loop.
+    /// Makes the context of an event loop; on that loop.
     package init(eventLoop: any EventLoop, state: RelayState, logger: Logger) {
         self.eventLoop = eventLoop
         self.sweep = SessionSweep(eventLoop: eventLoop)
         self.state = state
         self.logger = logger
+        self.groups = GroupStates(eventLoop: eventLoop, directory: state.groups, logger: logger)
     }
 
     /// The client that asks lookups on this loop: one for each place to ask; a reload that changes them makes new ones.
@@ -67,5 +70,6 @@ package final class LoopContext {
         self.lookups = []
         self.resolver?.shutDown()
         self.resolver = nil
+        self.groups.shutDown()
     }
 }

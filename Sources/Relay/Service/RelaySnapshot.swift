@@ -1,7 +1,6 @@
 import Routing
 import SMTPCore
 import SMTPNIO
-import Synchronization
 
 /// What a relay does with mail, as one configuration says it: unchanged once made, replaced as a whole by a reload.
 package final class RelaySnapshot: Sendable {
@@ -20,7 +19,6 @@ package final class RelaySnapshot: Sendable {
     let backends: Set<BackendAddress>
     let serverTimeouts: SMTPServerTimeouts
     let clientTimeouts: SMTPClientTimeouts
-    private let balancers: Mutex<[String: Balancer]>
 
     /// Makes a snapshot; `hostName` is the server's name where the configuration has none.
     ///
@@ -47,20 +45,5 @@ package final class RelaySnapshot: Sendable {
         backend.recipient = configuration.timeouts.backendCommand
         backend.dataBlock = configuration.timeouts.backendDataBlock
         self.clientTimeouts = backend
-        self.balancers = Mutex([:])
-    }
-
-    /// The backend of `group` whose turn it is, by its index; nil where all have been tried.
-    func nextBackend(of group: BackendGroup, excluding tried: [Int]) -> Int? {
-        self.balancers.withLock { balancers in
-            let index = balancers[group.name, default: Balancer(group)].next(excluding: tried)
-            if let index { balancers[group.name]?.started(index) }
-            return index
-        }
-    }
-
-    /// A connection to a backend that ``nextBackend(of:excluding:)`` chose has ended, or was not made.
-    func backendEnded(_ index: Int, of group: BackendGroup) {
-        self.balancers.withLock { $0[group.name]?.ended(index) }
     }
 }

@@ -22,11 +22,14 @@ package final class RelayState: Sendable {
     let injections = Atomic<Int>(0)
     /// Names the transactions of all sessions.
     let transactionIDs = TransactionIDs()
+    /// The places that backends are connected to, and what is known of each.
+    package let groups: GroupDirectory
     /// Checks the passwords of all sessions.
     let passwordChecker = PasswordChecker()
 
     /// Makes the state of a relay.
     package init(_ snapshot: RelaySnapshot) {
+        self.groups = GroupDirectory(snapshot.configuration.allGroups)
         self.current = Mutex(Current(snapshot: snapshot, tls: snapshot.tls))
     }
 
@@ -58,6 +61,8 @@ package final class RelayState: Sendable {
     /// Replaces what holds: for the transactions that begin from now on. What is known of backends that are still there
     /// stays known.
     package func replace(_ snapshot: RelaySnapshot) {
+        // Before it holds: who begins with it finds its groups.
+        self.groups.replace(snapshot.configuration.allGroups)
         let hook = self.current.withLock { current in
             current.snapshot = snapshot
             current.tls = snapshot.tls

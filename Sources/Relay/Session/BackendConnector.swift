@@ -21,12 +21,40 @@ struct BackendConnector {
         let endpoint: (host: String, port: Int)?
         /// The backend of a group; nil for a server that a lookup named.
         let backend: BackendAddress?
+        /// The session's place there; nil for a server that a lookup named.
+        let place: EndpointPlace?
+
+        /// The backend greeted, and can be asked.
+        func established() { self.place?.established() }
+
+        /// The session ended, or was ended for want of an answer.
+        func failed(_ failure: SMTPClientFailure) {
+            guard let place = self.place else { return }
+            // Behind a PROXY header a greeting that refuses is meant for the client: who is refused must not be able to
+            // have the backend ejected.
+            if case .session(let error) = failure, self.policy.identity.isProxyHeader,
+                error.code == .refusedSession || error.code == .serviceClosing
+            {
+                return place.saysNothing()
+            }
+            place.failed()
+        }
+    }
+
+    /// Why there is no connection.
+    enum Refusal: Error {
+        /// No backend could be reached, or the attempt was given up.
+        case unreachable
+        /// Every backend that could be reached had as many sessions as it may, for as long as was waited.
+        case busy
     }
 
     /// What is under way for one session, which may lose interest. Confined to its event loop.
     final class Attempt {
         private var channels: [any Channel] = []
         private(set) var isGivenUp = false
+        /// How to leave the line of those who wait for a place; nil where it waits for none.
+        private var leaveLine: (() -> Void)?
 
         /// Ends it: a client that came and left would otherwise hold a descriptor for as long as its backends are silent.
         func giveUp() {
@@ -34,6 +62,18 @@ struct BackendConnector {
             let channels = self.channels
             self.channels = []
             for channel in channels { channel.close(promise: nil) }
+            self.leaveLine?()
+            self.leaveLine = nil
+        }
+
+        /// It waits for a place.
+        fileprivate func waits(leave: @escaping () -> Void) {
+            self.leaveLine = leave
+        }
+
+        /// It waits no more.
+        fileprivate func left() {
+            self.leaveLine = nil
         }
 
         /// A channel is being connected; a name has one for each address.
@@ -54,71 +94,119 @@ struct BackendConnector {
     let deadline: NIODeadline
     let attempt = Attempt()
 
-    /// Connects, and calls `completion` once, on the event loop; nil where nobody could be reached, or the attempt was given
-    /// up.
+    /// Connects, and calls `completion` once, on the event loop. Who gave the attempt up may not be told.
     ///
     /// The handler's session begins at once, and tells `delegate`.
+    ///
+    /// - Parameter tried: the places of a group that the same session has had in vain.
     func connect(
-        to destination: Destination, delegate: any SMTPClientDelegate, completion: @escaping (Connection?) -> Void
+        to destination: Destination, excluding tried: [Endpoint] = [], delegate: any SMTPClientDelegate,
+        completion: @escaping (Result<Connection, Refusal>) -> Void
     ) {
         switch destination {
         case .group(let group):
-            self.connect(to: group, tried: [], delegate: delegate, completion: completion)
+            self.connect(to: group, tried: tried, delegate: delegate, completion: completion)
         case .server(let address, _):
             let policy = self.snapshot.configuration.lookupPolicy
             let handler = self.makeHandler(policy, delegate)
             self.reach(.socketAddress(address), policy, handler) { error in
                 if let error {
                     self.report(error, address.hostAndPort)
-                    return completion(nil)
+                    return completion(.failure(.unreachable))
                 }
                 let endpoint = address.port.map { (host: address.ipAddress ?? "", port: $0) }
                 completion(
-                    Connection(
-                        handler: handler, address: address.hostAndPort, policy: policy, endpoint: endpoint,
-                        backend: nil))
+                    .success(
+                        Connection(
+                            handler: handler, address: address.hostAndPort, policy: policy, endpoint: endpoint,
+                            backend: nil, place: nil)))
             }
         }
     }
 
     private func connect(
-        to group: BackendGroup, tried: [Int], delegate: any SMTPClientDelegate,
-        completion: @escaping (Connection?) -> Void
+        to group: BackendGroup, tried: [Endpoint], delegate: any SMTPClientDelegate,
+        completion: @escaping (Result<Connection, Refusal>) -> Void
     ) {
-        guard NIODeadline.now() < self.deadline, !self.attempt.isGivenUp,
-            let index = self.snapshot.nextBackend(of: group, excluding: tried)
-        else { return completion(nil) }
-        let backend = group.backends[index].address
-        let handler = self.makeHandler(group.policy, delegate)
-        handler.onClose { [snapshot] in snapshot.backendEnded(index, of: group) }
-        self.reach(.backend(backend), group.policy, handler) { error in
+        guard NIODeadline.now() < self.deadline, !self.attempt.isGivenUp else {
+            return completion(.failure(.unreachable))
+        }
+        let choice = self.context.groups.choose(group, excluding: tried)
+        guard case .full = choice else {
+            return self.connect(choice, of: group, tried: tried, delegate: delegate, completion: completion)
+        }
+        let waiter = self.context.groups.wait(for: group, excluding: tried, atMost: self.deadline - .now()) { choice in
+            self.attempt.left()
+            self.connect(choice, of: group, tried: tried, delegate: delegate, completion: completion)
+        }
+        guard let waiter else { return self.refuse(.busy, group, completion) }
+        self.attempt.waits { [groups = self.context.groups] in groups.leave(waiter, group) }
+    }
+
+    private func connect(
+        _ choice: GroupState.Choice, of group: BackendGroup, tried: [Endpoint], delegate: any SMTPClientDelegate,
+        completion: @escaping (Result<Connection, Refusal>) -> Void
+    ) {
+        switch choice {
+        case .place(let place):
+            self.connect(at: place, delegate: delegate) { connection in
+                if let connection { return completion(.success(connection)) }
+                // Nobody is to wait for one dead backend after the other.
+                guard !place.isEarlyTrial else { return self.refuse(.unreachable, group, completion) }
+                self.connect(
+                    to: group, tried: tried + [place.endpoint], delegate: delegate, completion: completion)
+            }
+        case .full: self.refuse(.busy, group, completion)
+        case .unavailable: self.refuse(.unreachable, group, completion)
+        }
+    }
+
+    private func connect(
+        at place: EndpointPlace, delegate: any SMTPClientDelegate, completion: @escaping (Connection?) -> Void
+    ) {
+        let endpoint = place.endpoint
+        let policy = place.policy
+        let handler = self.makeHandler(policy, delegate)
+        handler.onClose { place.end() }
+        self.reach(.endpoint(endpoint), policy, handler) { error in
             guard let error else {
                 return completion(
                     Connection(
-                        handler: handler, address: backend.description, policy: group.policy, endpoint: nil,
-                        backend: backend))
+                        handler: handler, address: endpoint.name, policy: policy, endpoint: endpoint.resolved,
+                        backend: endpoint.configured, place: place))
             }
-            self.report(error, backend.description)
-            self.snapshot.backendEnded(index, of: group)
-            self.connect(to: group, tried: tried + [index], delegate: delegate, completion: completion)
+            self.report(error, endpoint.name)
+            if !self.attempt.isGivenUp { place.failed() }
+            place.end()
+            completion(nil)
         }
+    }
+
+    private func refuse(
+        _ refusal: Refusal, _ group: BackendGroup, _ completion: (Result<Connection, Refusal>) -> Void
+    ) {
+        if !self.attempt.isGivenUp {
+            self.context.logger.warning("group-\(refusal) group=\(group.name) client=\(self.client.name)")
+        }
+        completion(.failure(refusal))
     }
 
     private enum Target: CustomStringConvertible {
         case socketAddress(SocketAddress)
-        case backend(BackendAddress)
+        case endpoint(Endpoint)
 
+        /// The name that the configuration has, wherever it led.
         var hostName: String? {
             switch self {
             case .socketAddress: nil
-            case .backend(let backend): backend.hostName
+            case .endpoint(let endpoint): endpoint.configured.hostName
             }
         }
 
         var description: String {
             switch self {
             case .socketAddress(let address): address.hostAndPort
-            case .backend(let backend): backend.description
+            case .endpoint(let endpoint): endpoint.name
             }
         }
     }
@@ -169,7 +257,12 @@ struct BackendConnector {
         let connected: EventLoopFuture<any Channel> =
             switch target {
             case .socketAddress(let address): bootstrap.connect(to: address)
-            case .backend(let backend): bootstrap.connect(to: backend, on: self.context.eventLoop)
+            case .endpoint(let endpoint):
+                if let address = endpoint.socketAddress {
+                    bootstrap.connect(to: address)
+                } else {
+                    bootstrap.connect(to: endpoint.address, on: self.context.eventLoop)
+                }
             }
         connected.assumeIsolated().whenComplete { result in
             self.attempt.ended()
@@ -203,5 +296,25 @@ struct BackendConnector {
         // What was given up has not failed.
         guard !self.attempt.isGivenUp else { return }
         self.context.logger.warning("backend-unreachable backend=\(address) error=\"\(error)\"")
+    }
+}
+
+extension BackendIdentity {
+    /// Whether the backend hears whose session it is before it greets.
+    fileprivate var isProxyHeader: Bool {
+        switch self {
+        case .proxyV1, .proxyV2: true
+        case .none, .xclient, .xforward: false
+        }
+    }
+}
+
+extension Endpoint {
+    /// Where it is, without brackets, where the configuration has a name.
+    fileprivate var resolved: (host: String, port: Int)? {
+        guard self.address != self.configured, let address = self.socketAddress, let port = address.port else {
+            return nil
+        }
+        return (address.ipAddress ?? "", port)
     }
 }

@@ -79,7 +79,9 @@ final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
     /// Somebody has kept the client waiting for too long.
     func deadlineExpired() {
         self.deadline = .distantFuture
-        if self.transaction.isWaiting { self.perform(self.transaction.failed(.timeout)) }
+        guard self.transaction.isWaiting else { return }
+        self.connection?.failed(.timeout)
+        self.perform(self.transaction.failed(.timeout))
     }
 }
 
@@ -178,6 +180,7 @@ extension RelaySession {
 extension RelaySession {
     func clientReady() {
         if let connection = self.connection {
+            connection.established()
             // What it says to a client that it was told of is another matter.
             if self.introduced == nil, let backend = connection.backend {
                 let capabilities = connection.handler.capabilities
@@ -200,6 +203,7 @@ extension RelaySession {
         self.log.backendFailed(self.context.logger, failure, backend: self.connection?.address, self.client.name)
         if failure == .injection { self.injected(by: "backend=\(self.connection?.address ?? "?")") }
         let masked = self.masked(failure)
+        self.connection?.failed(failure)
         self.connection = nil
         self.perform(self.transaction.failed(.session(masked)))
         self.server?.resumeReading()
@@ -216,7 +220,8 @@ extension RelaySession {
         let connector = BackendConnector(
             context: self.context, snapshot: self.snapshot, client: self.client, deadline: self.deadline)
         self.attempt = connector.attempt
-        connector.connect(to: destination, delegate: self) { connection in
+        connector.connect(to: destination, delegate: self) { result in
+            let connection = try? result.get()
             guard id == self.connectionID, !self.isClosed else {
                 connection?.handler.close()
                 return
@@ -225,7 +230,9 @@ extension RelaySession {
             self.connection = connection
             self.introduced = nil
             self.mapping = nil
-            if connection == nil { self.perform(self.transaction.failed(.unreachable)) }
+            if case .failure(let refusal) = result {
+                self.perform(self.transaction.failed(refusal == .busy ? .busy : .unreachable))
+            }
         }
     }
 

@@ -58,6 +58,8 @@ package struct RelayTransaction {
     package enum Failure: Equatable, Sendable {
         /// No backend of the destination could be reached.
         case unreachable
+        /// Every backend of the destination had as many sessions as it may.
+        case busy
         /// The session with the backend ended.
         case session(SMTPClientFailure)
         /// The backend took too long.

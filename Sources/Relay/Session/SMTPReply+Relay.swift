@@ -12,6 +12,8 @@ extension SMTPReply {
         451, .init(4, 3, 0), "Recipient cannot be verified now, try again later")
     /// `451 4.4.1`: no backend could be reached.
     package static let backendUnreachable = SMTPReply(451, .init(4, 4, 1), "No backend available, try again later")
+    /// `451 4.3.2`: every backend that could take the message has as many sessions as it may.
+    package static let backendBusy = SMTPReply(451, .init(4, 3, 2), "Backends busy, try again later")
     /// `451 4.3.0`: the backend does not want to talk to us, or not sensibly.
     package static let backendRefused = SMTPReply(451, .init(4, 3, 0), "Backend not usable, try again later")
     /// `451 4.7.0`: the backend does not take the login that it was to take.
@@ -41,6 +43,7 @@ extension RelayTransaction.Failure {
     var reply: SMTPReply {
         switch self {
         case .unreachable: .backendUnreachable
+        case .busy: .backendBusy
         case .timeout: .backendLost
         case .session(.closed), .session(.timeout): .backendLost
         case .session(.syntax), .session(.answeredUnasked): .backendRefused

@@ -1,0 +1,55 @@
+import Routing
+
+/// A session's place at a backend: it counts until it is given back, and says once how the backend took it.
+///
+/// Confined to the event loop of its session.
+final class EndpointPlace {
+    let endpoint: Endpoint
+    private let state: GroupState
+    /// Whether this is the session that tries a backend that was ejected: it makes a connection of its own.
+    let isTrial: Bool
+    /// Whether that is before the ejection's time is over, since there is no other backend.
+    let isEarlyTrial: Bool
+    /// What holds now for the messages of its group.
+    var policy: DeliveryPolicy { self.state.group.policy }
+    private var isKnown = false
+    private var isOver = false
+
+    init(_ endpoint: Endpoint, _ state: GroupState, isTrial: Bool = false, isEarlyTrial: Bool = false) {
+        self.endpoint = endpoint
+        self.state = state
+        self.isTrial = isTrial
+        self.isEarlyTrial = isEarlyTrial
+    }
+
+    /// The backend greeted, took EHLO and, where there is to be TLS, has it.
+    func established() {
+        guard !self.isKnown else { return }
+        self.isKnown = true
+        self.state.succeeded(self.endpoint)
+    }
+
+    /// The backend could not be reached, or the session ended before ``established()``; later failures are none of a
+    /// backend that cannot be had.
+    func failed() {
+        guard !self.isKnown else { return }
+        self.isKnown = true
+        self.state.failed(self.endpoint, isTrial: self.isTrial)
+    }
+
+    /// Nothing will be known of the backend by this session: its connection was there before, or a refusal was meant for
+    /// the client.
+    func saysNothing() {
+        guard !self.isKnown else { return }
+        self.isKnown = true
+        if self.isTrial { self.endpoint.trialAbandoned() }
+    }
+
+    /// Gives the place back; once is enough.
+    func end() {
+        guard !self.isOver else { return }
+        self.isOver = true
+        self.saysNothing()
+        self.state.ended(self.endpoint)
+    }
+}
