@@ -21,6 +21,8 @@ package final class Endpoint: Sendable {
     private let sessions = Atomic<Int>(0)
     private let healthWord = Atomic<BackendHealth>(BackendHealth())
     private let draining = Atomic<Bool>(false)
+    /// The connections among ``connections`` that wait in a pool.
+    private let resting = Atomic<Int>(0)
 
     /// Makes a place that nothing is known of.
     ///
@@ -40,6 +42,8 @@ package final class Endpoint: Sendable {
 
     /// How many sessions are there, or on their way.
     package var connections: Int { self.sessions.load(ordering: .relaxed) }
+    /// How many of them do something: the others wait in a pool.
+    package var load: Int { self.connections - self.resting.load(ordering: .relaxed) }
     /// Whether it is fit to be asked.
     package var health: BackendHealth { self.healthWord.load(ordering: .acquiring) }
     /// Whether no session is to begin there, by command.
@@ -47,6 +51,15 @@ package final class Endpoint: Sendable {
 
     /// Whether no session is to begin there from now on. Those that run end by themselves.
     func drain(_ isDraining: Bool) { self.draining.store(isDraining, ordering: .relaxed) }
+
+    /// A connection begins to wait in a pool, or does so no more.
+    func rests(_ rests: Bool) {
+        if rests {
+            self.resting.add(1, ordering: .relaxed)
+        } else {
+            self.resting.subtract(1, ordering: .relaxed)
+        }
+    }
 
     /// Counts a session; false, and nothing counted, where there are `limit` (0: no bound).
     func reserve(limit: Int) -> Bool {

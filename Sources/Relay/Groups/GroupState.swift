@@ -85,9 +85,8 @@ final class GroupState {
         guard !endpoint.isDraining, !tried.contains(where: { $0 === endpoint }) else { return .unusable }
         let health = endpoint.health
         guard health.phase == .up || health.isDue(self.states.now()) else { return .unusable }
-        let load = endpoint.connections
         let limit = member.backend.maxConnections
-        return limit == 0 || load < limit ? .usable(load: load) : .full
+        return limit == 0 || endpoint.connections < limit ? .usable(load: endpoint.load) : .full
     }
 
     private func isAnyUsable(_ tried: [Endpoint]) -> Bool {

@@ -24,7 +24,7 @@ final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
     var deadline = NIODeadline.distantFuture
 
     private(set) var transaction = RelayTransaction()
-    private(set) var connection: BackendConnector.Connection?
+    private(set) var connection: BackendConnection?
     /// The connection that is being made; nil where none is.
     private var attempt: BackendConnector.Attempt?
     /// Counts connections, so that the outcome of one that nobody waits for any more is known as such.
@@ -32,10 +32,8 @@ final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
     /// Counts the recipients that were decided, so that a lookup's answer that comes too late for its own recipient is
     /// not taken for the next one's.
     var decisionID: UInt64 = 0
-    /// What becomes of the replies of the connection's backend; nil where that has to be found out anew.
-    var mapping: ReplyMapping?
     /// The domains of the transaction's first recipients: no names of the backend's, even where it has the same.
-    private(set) var recipientDomains: Set<String> = []
+    private(set) var recipientDomains: [String] = []
     /// The first recipient that was accepted.
     private(set) var firstAccepted: ForwardPath?
     private(set) var resolving: ForwardPath?
@@ -102,9 +100,8 @@ extension RelaySession {
         self.leaveOutdatedLeg()
         self.mailLine = line
         let now = Int64(Date().timeIntervalSince1970)
-        self.recipientDomains = []
+        self.recipientDomains.removeAll(keepingCapacity: true)
         self.firstAccepted = nil
-        self.mapping = nil
         self.log.began(mail, id: self.context.state.transactionIDs.next(unixTime: now))
         self.transaction.began(self.attributed(mail))
     }
@@ -114,8 +111,10 @@ extension RelaySession {
         self.resolving = recipient.forwardPath
         if case .mailbox(let mailbox) = recipient.forwardPath {
             // Recipients that are refused have no bound: what is kept of them must have one.
-            if self.recipientDomains.count < Self.mostDomains { self.recipientDomains.insert(mailbox.domain) }
-            self.mapping?.reveal(mailbox.domain)
+            let domain = mailbox.domain
+            if self.recipientDomains.count < Self.mostDomains, self.recipientDomains.last != domain {
+                self.recipientDomains.append(domain)
+            }
         }
         self.deadline = .now() + self.snapshot.configuration.timeouts.recipient
         self.perform(self.transaction.recipient(recipient))
@@ -182,7 +181,7 @@ extension RelaySession {
         if let connection = self.connection {
             connection.established()
             // What it says to a client that it was told of is another matter.
-            if self.introduced == nil, let backend = connection.backend {
+            if self.introduced == nil, !connection.isReused, let backend = connection.backend {
                 let capabilities = connection.handler.capabilities
                 if self.context.state.learn(capabilities, of: backend) {
                     self.context.logger.learnt(capabilities, of: backend)
@@ -196,7 +195,7 @@ extension RelaySession {
     func clientAnswered(_ question: ClientSession.Question, _ reply: SMTPReply) {
         self.perform(
             self.transaction.answered(
-                question, self.replyMapping.masked(reply), isOpen: self.connection?.handler.isOpen ?? false))
+                question, self.masked(reply), isOpen: self.connection?.handler.isOpen ?? false))
     }
 
     func clientFailed(_ failure: SMTPClientFailure) {
@@ -229,7 +228,6 @@ extension RelaySession {
             self.attempt = nil
             self.connection = connection
             self.introduced = nil
-            self.mapping = nil
             if case .failure(let refusal) = result {
                 self.perform(self.transaction.failed(refusal == .busy ? .busy : .unreachable))
             }
@@ -241,9 +239,10 @@ extension RelaySession {
         if !self.isIntroductionValid { self.perform(self.transaction.legOutdated()) }
     }
 
-    /// Takes leave of the backend.
+    /// Takes leave of the backend, or leaves it to the next client.
     private func leave() {
-        self.forgetConnection()?.handler.quit()
+        guard let connection = self.forgetConnection(), !self.context.pool.put(connection) else { return }
+        connection.handler.quit()
     }
 
     private func closeConnection() {
@@ -251,7 +250,7 @@ extension RelaySession {
     }
 
     /// Neither the connection nor one that is being made is this session's any more.
-    private func forgetConnection() -> BackendConnector.Connection? {
+    private func forgetConnection() -> BackendConnection? {
         self.connectionID += 1
         self.attempt?.giveUp()
         self.attempt = nil
@@ -318,6 +317,8 @@ extension RelaySession {
             self.server?.dataCompleted(reply, terms: self.messageTerms)
         case .message(let reply):
             self.log.completed(self.context.logger, reply, backend: backend, self.client.name)
+            // Whoever sends next may have it: a client that says nothing more must not hold a backend's connection.
+            if self.connection?.isShareable == true { self.perform(self.transaction.legOutdated()) }
             self.server?.messageCompleted(reply)
         case .nobody(let reply):
             self.log.replyLost(self.context.logger, reply, backend: backend, self.client.name)
