@@ -11,14 +11,14 @@ private final class Trial {
     var isDue: Bool { self.health.isDue(self.milliseconds) }
 
     /// Seconds of ejection; nil where there is none.
-    func fail(isTrial: Bool = false, jitter: Double = 0) -> UInt64? {
-        self.health.failed(self.milliseconds, self.policy, isTrial: isTrial, jitter: jitter).map { $0 / 1000 }
+    func fail(_ role: BackendHealth.Role = .ordinary, jitter: Double = 0) -> UInt64? {
+        self.health.failed(self.milliseconds, self.policy, role, jitter: jitter).map { $0 / 1000 }
     }
 
     func succeed() -> Bool { self.health.succeeded(self.milliseconds) }
 
     func tryIt(early: Bool = false) -> Bool {
-        self.health.beginTrial(self.milliseconds, isEarly: early)
+        self.health.beginTrial(self.milliseconds, self.policy, isEarly: early)
     }
 
     func eject() {
@@ -86,7 +86,7 @@ private final class Trial {
             trial.now += 300
             let isTried = trial.tryIt()
             #expect(isTried)
-            lengths.append(trial.fail(isTrial: true) ?? 0)
+            lengths.append(trial.fail(.trial) ?? 0)
         }
         #expect(lengths == [20, 40, 80, 160, 300, 300, 300])
     }
@@ -147,27 +147,36 @@ private final class Trial {
         #expect(trial.health.phase == .up, "there is no trial to abandon")
     }
 
-    @Test("A trial before its time costs nothing when it fails")
+    @Test("A trial before its time that fails begins the time anew, and does not lengthen it")
     func early() {
         let trial = Trial()
         trial.eject()
-        let ejected = trial.health
-        let isTried = trial.tryIt(early: true)
-        #expect(isTried)
-        #expect(trial.fail(isTrial: true) == nil)
-        #expect(trial.health == ejected)
+        for _ in 0..<20 {
+            trial.now += 5
+            let isTried = trial.tryIt(early: true)
+            #expect(isTried)
+            #expect(trial.fail(.earlyTrial) == nil, "no news for the log")
+            #expect(trial.health.phase == .ejected && trial.health.ejections == 1)
+            #expect(trial.health.time == (trial.now + 10) * 1000)
+        }
         _ = trial.tryIt(early: true)
         let isBack = trial.succeed()
         #expect(isBack)
     }
 
-    @Test("An early trial that lasts beyond the ejection counts as one in time")
-    func late() {
+    @Test("A trial that says nothing does not keep others from another one for ever")
+    func silentTrial() {
         let trial = Trial()
         trial.eject()
-        _ = trial.tryIt(early: true)
-        trial.now += 30
-        #expect(trial.fail(isTrial: true) == 20)
+        trial.now += 10
+        _ = trial.tryIt()
+        trial.now += 9
+        #expect(!trial.isDue)
+        trial.now += 1
+        #expect(trial.isDue)
+        let isTried = trial.tryIt()
+        #expect(isTried && !trial.isDue)
+        #expect(trial.fail(.trial) == 20)
     }
 
     @Test("The time varies by a fifth at most")

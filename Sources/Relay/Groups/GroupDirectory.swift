@@ -134,10 +134,11 @@ extension GroupDirectory {
 
     /// A place of a group could not be reached, or did not greet: by a session, or by a probe.
     package func failed(
-        _ endpoint: Endpoint, _ policy: HealthPolicy, isTrial: Bool = false, now: UInt64 = GroupDirectory.now,
+        _ endpoint: Endpoint, _ policy: HealthPolicy, role: BackendHealth.Role = .ordinary,
+        now: UInt64 = GroupDirectory.now,
         logger: Logger
     ) {
-        guard let length = endpoint.failed(now, policy, isTrial: isTrial) else { return }
+        guard let length = endpoint.failed(now, policy, role) else { return }
         let health = endpoint.health
         logger.warning(
             "backend-ejected group=\(endpoint.group) backend=\(endpoint.address) failures=\(health.failures) ejections=\(health.ejections) for=\(length)ms"
