@@ -42,11 +42,12 @@ final class EndpointPlace {
         if self.role != .ordinary { self.endpoint.trialAbandoned() }
     }
 
-    /// Gives the place back; once is enough.
+    /// Gives the place back; once is enough. What became of the session may come behind it, at once: a connection closes
+    /// before it is told why.
     func end() {
         guard !self.isOver else { return }
         self.isOver = true
-        self.saysNothing()
+        if self.role != .ordinary, !self.isKnown { self.state.soon { self.saysNothing() } }
         self.state.ended(self.endpoint)
     }
 }

@@ -120,6 +120,11 @@ extension GroupState {
             endpoint, self.group.health, role: role, now: self.states.now(), logger: self.states.logger)
     }
 
+    /// Does something behind what is being done now.
+    func soon(_ work: @escaping () -> Void) {
+        self.states.eventLoop.assumeIsolated().execute(work)
+    }
+
     /// A place is free again: for who waits longest, here and on the other event loops in turn.
     func ended(_ endpoint: Endpoint) {
         endpoint.release()

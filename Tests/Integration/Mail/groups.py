@@ -19,7 +19,9 @@ class Sink(world.Program):
         super().__init__(world.POSTERN, "sink", "--listen", f"127.0.0.1:{port}", port=port)
 
     def again(self):
-        earlier = self.earlier + [self.path]
+        kept = f"{self.path}.{len(self.earlier)}"
+        os.rename(self.path, kept)
+        earlier = self.earlier + [kept]
         self.__init__(self.port)
         self.earlier = earlier
 
@@ -327,7 +329,9 @@ def backup():
     came = len([r for r in sinks[2].recipients if r.startswith("none")])
     world.expect(came == LOAD // 4, f"the backup got {came}")
     sinks[0].again()
+    load = Load("back")
     relay.said("backend-back group=app backend=127.0.0.1:2501")
+    load.stop(sinks)
     before = len(sinks[2].recipients)
     Load("after", limit=LOAD // 4).join(sinks)
     world.expect(len(sinks[2].recipients) - before <= 8, "the backup gets mail though another one is back")

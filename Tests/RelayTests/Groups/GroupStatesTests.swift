@@ -68,7 +68,9 @@ private final class Trial {
 
     func wait(_ loop: Int = 0) -> Outcome {
         let outcome = Outcome()
-        outcome.waiter = self.states[loop].wait(for: self.group, excluding: [], atMost: .minutes(1)) { outcome.choice = $0 }
+        outcome.waiter = self.states[loop].wait(for: self.group, excluding: [], atMost: .minutes(1)) {
+            outcome.choice = $0
+        }
         return outcome
     }
 
@@ -141,7 +143,25 @@ private func group(_ count: Int, _ balance: Balance = .roundRobin, limit: Int = 
         trial.now += 20_000
         let first = try #require(try (0..<2).map { _ in try trial.place() }.first { $0.role == .trial })
         first.end()
+        trial.run()
         #expect(try (0..<2).map { _ in try trial.place() }.contains { $0.role == .trial })
+    }
+
+    @Test("A connection that closes before it is told why has failed all the same")
+    func closedBeforeFailed() throws {
+        let trial = Trial(group(1))
+        for _ in 0..<3 {
+            let place = try trial.place()
+            place.end()
+            place.failed()
+            trial.run()
+        }
+        #expect(trial.endpoints[0].health.phase == .ejected)
+        let early = try trial.place()
+        early.end()
+        early.failed()
+        trial.run()
+        #expect(trial.endpoints[0].health.phase == .ejected && trial.endpoints[0].health.time > trial.now)
     }
 
     @Test("Where all are ejected, one session at a time may try each early, the others have none at once")
