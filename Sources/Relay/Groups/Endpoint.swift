@@ -75,9 +75,9 @@ package final class Endpoint: Sendable {
     }
 
     /// The backend could not be reached, or did not greet; returns for how many milliseconds it is ejected now.
-    func failed(_ now: UInt64, _ policy: HealthPolicy, isTrial: Bool) -> UInt64? {
+    func failed(_ now: UInt64, _ policy: HealthPolicy, _ role: BackendHealth.Role) -> UInt64? {
         let jitter = Double.random(in: 0...1)
-        return self.update { $0.failed(now, policy, isTrial: isTrial, jitter: jitter) }
+        return self.update { $0.failed(now, policy, role, jitter: jitter) }
     }
 
     /// The backend greeted; returns whether it had been ejected.
@@ -86,8 +86,8 @@ package final class Endpoint: Sendable {
     }
 
     /// Makes the session that asks the one that tries the backend.
-    func beginTrial(_ now: UInt64, isEarly: Bool) -> Bool {
-        self.update { $0.beginTrial(now, isEarly: isEarly) }
+    func beginTrial(_ now: UInt64, _ policy: HealthPolicy, isEarly: Bool) -> Bool {
+        self.update { $0.beginTrial(now, policy, isEarly: isEarly) }
     }
 
     /// The session that tried the backend ended before anything was known.

@@ -126,7 +126,7 @@ struct BackendConnector {
             self.connect(at: place, delegate: delegate) { connection in
                 if let connection { return completion(.success(connection)) }
                 // Nobody is to wait for one dead backend after the other.
-                guard !place.isEarlyTrial else { return self.refuse(.unreachable, group, completion) }
+                guard place.role != .earlyTrial else { return self.refuse(.unreachable, group, completion) }
                 self.connect(
                     to: group, tried: tried + [place.endpoint], delegate: delegate, completion: completion)
             }
