@@ -39,12 +39,19 @@ final class BackendPool: SweptSession {
         guard !self.isClosed, connection.isShareable, connection.snapshot === self.state.snapshot else { return false }
         let now = NIODeadline.now()
         guard (self.shelves[connection.shelf]?.count ?? 0) < connection.policy.pool.size,
-            connection.rest(in: self, now: now)
+            connection.place?.mayRest ?? true, connection.rest(in: self, now: now)
         else { return false }
         self.shelves[connection.shelf, default: []].append(connection)
         self.deadline = min(self.deadline, connection.restsUntil)
         if self.sweepToken == nil { self.sweepToken = self.sweep.add(self) }
+        connection.place?.rested()
         return true
+    }
+
+    /// Whether a connection waits for a session of the present configuration.
+    func holds(_ shelf: Shelf) -> Bool {
+        guard let last = self.shelves[shelf]?.last else { return false }
+        return last.snapshot === self.state.snapshot
     }
 
     /// A connection for a session of this configuration; nil where none waits.

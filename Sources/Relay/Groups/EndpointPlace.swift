@@ -42,6 +42,12 @@ final class EndpointPlace {
         if self.role != .ordinary { self.endpoint.trialAbandoned() }
     }
 
+    /// Whether the connection may be kept for later, and its place with it.
+    var mayRest: Bool { self.state.mayRest() }
+
+    /// The connection is kept for later.
+    func rested() { self.state.rested() }
+
     /// Gives the place back; once is enough. What became of the session may come behind it, at once: a connection closes
     /// before it is told why.
     func end() {

@@ -120,6 +120,13 @@ package final class GroupDirectory: Sendable {
         }
     }
 
+    /// Has every event loop but one let a connection go that it keeps for later: somebody wants its place.
+    func shed(_ group: String, except place: Int) {
+        for (index, loop) in self.current.withLock({ $0.loops }).enumerated() where index != place {
+            loop.eventLoop.execute { loop.value.shedHook?(group) }
+        }
+    }
+
     /// Has every event loop look again whether who waits for a place of a group can have one.
     func wakeAll(_ group: String) {
         for loop in self.current.withLock({ $0.loops }) { loop.eventLoop.execute { loop.value.serve(group) } }

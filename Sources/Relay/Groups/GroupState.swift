@@ -15,7 +15,9 @@ final class GroupState {
     }
 
     private(set) var group: BackendGroup
-    private(set) var members: [EndpointTable.Member]
+    /// The places, and the most sessions that each may have: what is looked at for each choice.
+    private var endpoints: [Endpoint] = []
+    private var limits: [Int] = []
     let load: GroupLoad
     let waiters: WaitingLine
     private var balancer: Balancer
@@ -23,19 +25,18 @@ final class GroupState {
 
     init(_ entry: EndpointTable.Entry, _ states: GroupStates) {
         self.group = entry.group
-        self.members = entry.members
         self.load = entry.load
         self.states = states
         self.waiters = WaitingLine()
-        self.balancer = Balancer(
-            entry.members.map(\.backend), balance: entry.group.balance, turn: states.index % max(1, entry.members.count)
-        )
+        self.balancer = Balancer([], balance: entry.group.balance)
+        self.update(entry)
     }
 
     /// The group has other places, or another configuration.
     func update(_ entry: EndpointTable.Entry) {
         self.group = entry.group
-        self.members = entry.members
+        self.endpoints = entry.members.map(\.endpoint)
+        self.limits = entry.members.map(\.backend.maxConnections)
         self.balancer = Balancer(
             entry.members.map(\.backend), balance: entry.group.balance,
             turn: self.states.index % max(1, entry.members.count))
@@ -51,55 +52,61 @@ final class GroupState {
 
     func take(excluding tried: [Endpoint]) -> Choice {
         let limit = self.group.maxConnections
-        guard limit == 0 || self.load.connections < limit else { return self.isAnyUsable(tried) ? .full : .unavailable }
         // Another event loop may have been quicker; it cannot be so for ever.
-        for _ in 0...(2 * self.members.count) {
-            let choice = self.balancer.next { self.standing(self.members[$0], tried) }
+        for _ in 0...(2 * self.endpoints.count) {
+            let isFull = limit != 0 && self.load.connections >= limit
+            let choice = self.balancer.next { self.standing($0, tried, isGroupFull: isFull) }
             guard case .backend(let index) = choice else {
                 return choice == .full ? .full : self.earlyTrial(tried)
             }
-            let (endpoint, backend) = (self.members[index].endpoint, self.members[index].backend)
+            let endpoint = self.endpoints[index]
             let role: BackendHealth.Role = endpoint.health.phase == .up ? .ordinary : .trial
             guard role == .ordinary || endpoint.beginTrial(self.states.now(), self.group.health, isEarly: false),
-                let place = self.reserve(endpoint, backend, role)
+                let place = self.reserve(endpoint, self.limits[index], role)
             else { continue }
             return .place(place)
         }
         return .full
     }
 
-    private func reserve(_ endpoint: Endpoint, _ backend: Backend, _ role: BackendHealth.Role) -> EndpointPlace? {
+    private func reserve(_ endpoint: Endpoint, _ limit: Int, _ role: BackendHealth.Role) -> EndpointPlace? {
         if self.load.reserve(limit: self.group.maxConnections) {
-            if endpoint.reserve(limit: backend.maxConnections) { return EndpointPlace(endpoint, self, role) }
+            if endpoint.reserve(limit: limit) { return EndpointPlace(endpoint, self, role) }
             self.load.release()
         }
-        if role != .ordinary { endpoint.trialAbandoned() }
+        if role != .ordinary {
+            endpoint.trialAbandoned()
+        } else if self.states.rests(endpoint) {
+            // The connection that waits for a session here has a place already, and this one is given back for it.
+            _ = self.load.reserve(limit: 0) && endpoint.reserve(limit: 0)
+            return EndpointPlace(endpoint, self, role)
+        }
         return nil
     }
 
-    private func standing(_ member: EndpointTable.Member, _ tried: [Endpoint]) -> Balancer.Standing {
-        let endpoint = member.endpoint
+    private func standing(_ index: Int, _ tried: [Endpoint], isGroupFull: Bool) -> Balancer.Standing {
+        let endpoint = self.endpoints[index]
         guard !endpoint.isDraining, !tried.contains(where: { $0 === endpoint }) else { return .unusable }
         let health = endpoint.health
         guard health.phase == .up || health.isDue(self.states.now()) else { return .unusable }
-        let limit = member.backend.maxConnections
-        return limit == 0 || endpoint.connections < limit ? .usable(load: endpoint.load) : .full
+        let limit = self.limits[index]
+        let isFull = isGroupFull || limit != 0 && endpoint.connections >= limit
+        return !isFull || health.phase == .up && self.states.rests(endpoint) ? .usable(load: endpoint.load) : .full
     }
 
-    private func isAnyUsable(_ tried: [Endpoint]) -> Bool {
-        self.members.contains { self.standing($0, tried) != .unusable }
-    }
+    /// Whether connections wait in pools, on any event loop.
+    var hasResting: Bool { self.endpoints.contains { $0.connections > $0.load } }
 
     /// Where all are ejected, one session at a time may try each before its time: a group whose only backend is back
     /// after a second would otherwise be without it for as long as its ejection lasts.
     private func earlyTrial(_ tried: [Endpoint]) -> Choice {
-        let ejected = self.members.filter { member in
-            !member.endpoint.isDraining && member.endpoint.health.phase == .ejected
-                && !tried.contains { $0 === member.endpoint }
+        let ejected = self.endpoints.indices.filter { index in
+            let endpoint = self.endpoints[index]
+            return !endpoint.isDraining && endpoint.health.phase == .ejected && !tried.contains { $0 === endpoint }
         }
-        for member in ejected.sorted(by: { $0.endpoint.health.time < $1.endpoint.health.time }) {
-            guard member.endpoint.beginTrial(self.states.now(), self.group.health, isEarly: true),
-                let place = self.reserve(member.endpoint, member.backend, .earlyTrial)
+        for index in ejected.sorted(by: { self.endpoints[$0].health.time < self.endpoints[$1].health.time }) {
+            guard self.endpoints[index].beginTrial(self.states.now(), self.group.health, isEarly: true),
+                let place = self.reserve(self.endpoints[index], self.limits[index], .earlyTrial)
             else { continue }
             return .place(place)
         }
@@ -118,6 +125,9 @@ extension GroupState {
         self.states.directory.failed(
             endpoint, self.group.health, role: role, now: self.states.now(), logger: self.states.logger)
     }
+
+    func mayRest() -> Bool { self.states.mayRest(self) }
+    func rested() { self.states.rested(self) }
 
     /// Does something behind what is being done now.
     func soon(_ work: @escaping () -> Void) {

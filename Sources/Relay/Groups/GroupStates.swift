@@ -19,6 +19,11 @@ package final class GroupStates {
     private(set) var index = 0
     /// Called with a place that no session is to begin at any more: connections kept for later are to be let go.
     var drainHook: ((Endpoint) -> Void)?
+    /// Whether a connection to a place is kept here for later.
+    var restsHook: ((Endpoint) -> Bool)?
+    /// Called with a group of which somebody on another event loop wants a place: one connection that is kept is to be let
+    /// go.
+    var shedHook: ((String) -> Void)?
 
     private var generation: Int
     private var states: [String: GroupState] = [:]
@@ -58,6 +63,7 @@ package final class GroupStates {
         let isFirst = state.waiters.first == nil
         let waiter = state.waiters.append(
             excluding: tried, for: time, on: self.eventLoop, expired: { self.lineMoved(state) }, completion: completion)
+        if state.hasResting { self.directory.shed(state.group.name, except: self.index) }
         if isFirst {
             state.load.beginWaiting(self.bit)
             // A place that was freed before this was known is nobody else's to give; but not within this call.
@@ -115,6 +121,22 @@ package final class GroupStates {
 // MARK: Who waits
 
 extension GroupStates {
+    func rests(_ endpoint: Endpoint) -> Bool { self.restsHook?(endpoint) ?? false }
+
+    /// Whether a connection may be kept for later: where somebody on another event loop waits for its place, it may not.
+    func mayRest(_ state: GroupState) -> Bool {
+        let waiting = state.load.waiting
+        guard waiting & ~self.bit != 0 else { return true }
+        self.ownTurn.toggle()
+        return self.ownTurn && state.waiters.first != nil
+    }
+
+    /// A connection is kept for later: for who waits here, that is now.
+    func rested(_ state: GroupState) {
+        guard state.waiters.first != nil else { return }
+        self.eventLoop.assumeIsolated().execute { self.serve(state) }
+    }
+
     /// A place of a group is free again: those who wait here and those on other event loops have it in turn.
     func placeFreed(_ state: GroupState) {
         let waiting = state.load.waiting

@@ -26,6 +26,8 @@ package final class LoopContext {
         self.groups = GroupStates(eventLoop: eventLoop, directory: state.groups, logger: logger)
         self.pool = BackendPool(sweep: self.sweep, state: state)
         self.groups.drainHook = { [weak pool] in pool?.drain($0) }
+        self.groups.restsHook = { [weak pool] in pool?.holds(.endpoint(ObjectIdentifier($0))) ?? false }
+        self.groups.shedHook = { [weak pool] in pool?.shed($0) }
     }
 
     /// The client that asks lookups on this loop: one for each place to ask; a reload that changes them makes new ones.
