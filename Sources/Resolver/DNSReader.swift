@@ -94,6 +94,18 @@ struct DNSReader {
         }
     }
 
+    /// The data of an SRV record (RFC 2782); nil where they name neither a host nor the root, or port 0. A target may be
+    /// compressed, which RFC 2782 forbids and some servers do all the same.
+    mutating func service() throws(DNSReply.Malformed) -> ServiceRecord? {
+        let priority = UInt16(truncatingIfNeeded: try self.number(2))
+        let weight = UInt16(truncatingIfNeeded: try self.number(2))
+        let port = UInt16(truncatingIfNeeded: try self.number(2))
+        let target = try self.name()
+        if target.labels.isEmpty { return ServiceRecord(priority: priority, weight: weight, port: port, target: nil) }
+        guard let host = target.hostName, port > 0 else { return nil }
+        return ServiceRecord(priority: priority, weight: weight, port: port, target: host.lowercased())
+    }
+
     /// RFC 1123 section 2.1: nothing else is in the name of a host, whatever a label may hold (RFC 2181 section 11).
     private static func isHostNameOctet(_ octet: UInt8) -> Bool {
         switch octet {

@@ -3,11 +3,12 @@
 /// The octets are a stranger's. Identifier and question have been compared with ours by c-ares; all else is checked here,
 /// in memory-safe code.
 struct DNSReply: Equatable, Sendable {
-    /// The types that are asked for, by their numbers (RFC 1035 section 3.2.2, RFC 3596 section 2.1).
+    /// The types that are asked for, by their numbers (RFC 1035 section 3.2.2, RFC 3596 section 2.1, RFC 2782).
     enum RecordType: UInt16, Hashable, Sendable {
         case address = 1
         case pointer = 12
         case address6 = 28
+        case service = 33
     }
 
     enum Record: Equatable, Sendable {
@@ -15,6 +16,8 @@ struct DNSReply: Equatable, Sendable {
         case address([UInt8])
         /// A host name; nil where it has anything but letters, digits and `-` between its dots.
         case pointer(String?)
+        /// Where a service is to be had, or that it is not.
+        case service(ServiceRecord)
     }
 
     /// In the reply's order; none where the name has none of the type.
@@ -50,6 +53,8 @@ struct DNSReply: Equatable, Sendable {
             case RecordType.pointer.rawValue where type == .pointer:
                 let target = try reader.name()
                 found.append((head.owner, .pointer(target.hostName), head.ttl))
+            case RecordType.service.rawValue where type == .service:
+                if let service = try reader.service() { found.append((head.owner, .service(service), head.ttl)) }
             case type.rawValue:
                 let length = type == .address ? 4 : 16
                 guard head.end - reader.position == length else { throw .record }

@@ -22,10 +22,13 @@ package final class NameResolver {
     }
 
     enum Outcome: Equatable {
-        case records([DNSReply.Record])
+        /// They hold until then.
+        case records([DNSReply.Record], until: NIODeadline)
         /// There is no such name, or nothing of the type.
-        case absent
+        case absent(until: NIODeadline)
         case failed
+
+        var isAbsent: Bool { if case .absent = self { true } else { false } }
     }
 
     /// Makes a resolver; it asks when it is first asked.
@@ -50,7 +53,7 @@ package final class NameResolver {
             switch outcome {
             case .failed: return self.end(ticket) { completion(.failed) }
             case .absent: return self.end(ticket) { completion(.none) }
-            case .records(let records):
+            case .records(let records, _):
                 guard case .pointer(let name)? = records.first, let name else {
                     return self.end(ticket) { completion(.failed) }
                 }
@@ -76,7 +79,7 @@ package final class NameResolver {
             self.ask(Question(name: name, type: .address6), ticket) { second in
                 let found = second.addresses(port)
                 // An error for one family hides whether there is an address: only two absences are one.
-                let isKnown = found.map { !$0.isEmpty || first == .absent } ?? false
+                let isKnown = found.map { !$0.isEmpty || first.isAbsent } ?? false
                 self.end(ticket) { completion(isKnown ? found : nil) }
             }
         }
@@ -130,7 +133,7 @@ package final class ResolverTicket {
 }
 
 extension NameResolver {
-    private func makeTicket(timedOut: @escaping () -> Void) -> ResolverTicket {
+    func makeTicket(timedOut: @escaping () -> Void) -> ResolverTicket {
         self.eventLoop.preconditionInEventLoop()
         let ticket = ResolverTicket()
         ticket.resolver = self
@@ -142,11 +145,11 @@ extension NameResolver {
         return ticket
     }
 
-    private func later(_ ticket: ResolverTicket, _ body: @escaping () -> Void) {
+    func later(_ ticket: ResolverTicket, _ body: @escaping () -> Void) {
         self.eventLoop.assumeIsolated().execute { self.end(ticket, body) }
     }
 
-    private func end(_ ticket: ResolverTicket, _ body: () -> Void) {
+    func end(_ ticket: ResolverTicket, _ body: () -> Void) {
         guard !ticket.isOver else { return }
         ticket.isOver = true
         ticket.limit?.cancel()
@@ -165,7 +168,7 @@ extension NameResolver {
             switch outcome {
             case .failed: self.end(ticket) { completion(.failed) }
             case .absent: self.end(ticket) { completion(.none) }
-            case .records(let records):
+            case .records(let records, _):
                 let leadsBack = records.contains(.address(octets))
                 self.end(ticket) { completion(leadsBack ? .name(name) : .none) }
             }
@@ -173,7 +176,7 @@ extension NameResolver {
     }
 
     /// Calls `answered` on the event loop, never before this returns.
-    private func ask(_ question: Question, _ ticket: ResolverTicket, _ answered: @escaping (Outcome) -> Void) {
+    func ask(_ question: Question, _ ticket: ResolverTicket, _ answered: @escaping (Outcome) -> Void) {
         guard !ticket.isOver else { return }
         if let kept = self.cache[question] {
             if kept.expiry > self.eventLoop.now {
@@ -205,13 +208,15 @@ extension NameResolver {
     private func keep(_ outcome: DNSExchange.Outcome, _ question: Question) -> Outcome {
         // A failure is kept for nobody: the next client may have better luck.
         guard case .reply(let reply) = outcome else { return .failed }
-        let outcome = reply.records.isEmpty ? Outcome.absent : .records(reply.records)
-        let longest = outcome == .absent ? self.configuration.maximumNegativeTTL : self.configuration.maximumTTL
+        let isAbsent = reply.records.isEmpty
+        let longest = isAbsent ? self.configuration.maximumNegativeTTL : self.configuration.maximumTTL
         let ttl = min(.seconds(Int64(reply.ttl)), longest)
+        let expiry = self.eventLoop.now + ttl
+        let outcome = isAbsent ? Outcome.absent(until: expiry) : .records(reply.records, until: expiry)
         // Who gives his name a thousand addresses may have them looked up each time.
         guard ttl > .nanoseconds(0), reply.records.count <= 64 else { return outcome }
         if self.cache.count >= self.configuration.maximumCacheEntries { self.cache.remove(at: self.cache.startIndex) }
-        self.cache[question] = (outcome, self.eventLoop.now + ttl)
+        self.cache[question] = (outcome, expiry)
         return outcome
     }
 
@@ -228,7 +233,7 @@ extension NameResolver {
     }
 
     /// Letters, digits, `-`, `_` and `.`, nothing that c-ares would take for an escape.
-    private static func isHostName(_ name: String) -> Bool {
+    static func isHostName(_ name: String) -> Bool {
         (1...253).contains(name.utf8.count)
             && name.utf8.allSatisfy { octet in
                 switch octet {
@@ -250,7 +255,7 @@ extension NameResolver.Outcome {
         switch self {
         case .failed: nil
         case .absent: []
-        case .records(let records):
+        case .records(let records, _):
             records.prefix(NameResolver.longestList).compactMap { record in
                 guard case .address(let octets) = record else { return nil }
                 return try? SocketAddress(packedIPAddress: ByteBuffer(bytes: octets), port: port)

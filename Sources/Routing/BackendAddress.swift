@@ -2,20 +2,25 @@
 package enum BackendAddress: Hashable, Sendable {
     /// An IP address and a port.
     case ip(IPAddress, port: UInt16)
-    /// A host name in lower case and a port; resolved when it is connected to.
+    /// A host name in lower case and a port: every address that it has, for as long as it has it.
     case host(String, port: UInt16)
+    /// The name of a service in lower case, `_smtp._tcp.app.internal`: every host that its SRV records name (RFC 2782).
+    case service(String)
     /// The absolute path of a Unix stream socket.
     case unix(path: String)
 
     /// The longest path that a socket address holds with its closing NUL (unix(7)).
     package static let longestUnixPath = 107
 
-    /// Parses `192.0.2.1:2525`, `[2001:db8::1]:2525`, `app.internal:2525` or `unix:/run/app.sock`.
+    /// Parses `192.0.2.1:2525`, `[2001:db8::1]:2525`, `app.internal:2525`, `srv:_smtp._tcp.app.internal` or
+    /// `unix:/run/app.sock`.
     ///
     /// Fails with the part at fault in words fit for the person who wrote it.
     package init(parsing text: String) throws(AddressError) {
         if text.utf8.starts(with: "unix:".utf8) {
             self = .unix(path: try Self.unixPath(String(text.dropFirst(5))))
+        } else if let service = Self.serviceName(text) {
+            self = .service(try Self.service(service))
         } else if text.utf8.first == UInt8(ascii: "[") {
             self = try Self.bracketed(text)
         } else {
@@ -39,6 +44,7 @@ extension BackendAddress: CustomStringConvertible {
         case .ip(let address, let port):
             if case .v6 = address { "[\(address)]:\(port)" } else { "\(address):\(port)" }
         case .host(let name, let port): "\(name):\(port)"
+        case .service(let name): "srv:\(name)"
         case .unix(let path): "unix:\(path)"
         }
     }
@@ -59,9 +65,49 @@ extension BackendAddress {
             return own == address || address.isUnspecified && own.isLoopback
         case .host(let name, let ownPort):
             return ownPort == port && name == "localhost" && (address.isLoopback || address.isUnspecified)
-        case .unix:
+        case .service, .unix:
             return false
         }
+    }
+
+    /// Whether the DNS says where it is.
+    package var isName: Bool {
+        switch self {
+        case .host, .service: true
+        case .ip, .unix: false
+        }
+    }
+
+    /// The name that it was given by the configuration, for its certificate and for SNI; nil where it has an address or a
+    /// path alone.
+    ///
+    /// Of a service this is the domain that it is the service of, whatever hosts the DNS names: what has not come by a
+    /// secure way says nothing of whom to trust (RFC 6125 section 6.2.1).
+    package var hostName: String? {
+        switch self {
+        case .host(let name, _): name
+        case .service(let name): name.split(separator: ".", maxSplits: 2).last.map(String.init)
+        case .ip, .unix: nil
+        }
+    }
+
+    /// What is behind `srv:`; nil for a host of that name with a port.
+    private static func serviceName(_ text: String) -> Substring? {
+        guard text.utf8.starts(with: "srv:".utf8) else { return nil }
+        let rest = text.dropFirst(4)
+        return rest.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) } ? nil : rest
+    }
+
+    private static func service(_ text: Substring) throws(AddressError) -> String {
+        if let problem = DomainName.problem(String(text)) {
+            throw AddressError("\"\(text)\" is not a domain name: \(problem)")
+        }
+        let labels = text.split(separator: ".")
+        guard labels.count > 2, labels.prefix(2).allSatisfy({ $0.utf8.first == UInt8(ascii: "_") && $0.utf8.count > 1 })
+        else {
+            throw AddressError("\"srv:\(text)\" is not the name of a service: write srv:_smtp._tcp.DOMAIN")
+        }
+        return DomainName.canonical(String(text))
     }
 
     private static func unixPath(_ path: String) throws(AddressError) -> String {

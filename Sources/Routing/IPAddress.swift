@@ -24,6 +24,20 @@ package enum IPAddress: Hashable, Sendable {
         }
     }
 
+    /// Takes an address of the wire: 4 octets, or 16; nil for any other number.
+    package init?(octets: [UInt8]) {
+        let number = { (octets: ArraySlice<UInt8>) in octets.reduce(UInt64(0)) { $0 << 8 | UInt64($1) } }
+        switch octets.count {
+        case 4:
+            self = .v4(UInt32(truncatingIfNeeded: number(octets[...])))
+        case 16:
+            let (high, low) = (number(octets[..<8]), number(octets[8...]))
+            self = high == 0 && low >> 32 == 0xFFFF ? .v4(UInt32(truncatingIfNeeded: low)) : .v6(high, low)
+        default:
+            return nil
+        }
+    }
+
     /// Whether this is `0.0.0.0` or `::`: as a listener every local address, as a destination this host.
     package var isUnspecified: Bool { self == .v4(0) || self == .v6(0, 0) }
 

@@ -8,6 +8,7 @@ import Testing
             ("127.0.0.1:2525", "127.0.0.1:2525"), ("[::1]:25", "[::1]:25"), ("[0:0::1]:65535", "[::1]:65535"),
             ("App2.Internal.:2525", "app2.internal:2525"), ("localhost:1", "localhost:1"),
             ("my_app-1:2525", "my_app-1:2525"), ("unix:/run/app.sock", "unix:/run/app.sock"),
+            ("srv:_SMTP._tcp.App.internal.", "srv:_smtp._tcp.app.internal"), ("srv:25", "srv:25"),
         ])
     func parsed(_ text: String, _ expected: String) throws {
         #expect(try BackendAddress(parsing: text).description == expected)
@@ -34,6 +35,10 @@ import Testing
             ("a..b:25", "\"a..b\" is not a host name: a label is empty"),
             ("bücher:25", "\"bücher\" is not a host name: it is not ASCII; write the A-label (xn--…)"),
             ("unix:run/app", "\"unix:run/app\" is not an absolute path: write unix:/run/app.sock"),
+            ("srv:app.internal", "\"srv:app.internal\" is not the name of a service: write srv:_smtp._tcp.DOMAIN"),
+            ("srv:_smtp._tcp", "\"srv:_smtp._tcp\" is not the name of a service: write srv:_smtp._tcp.DOMAIN"),
+            ("srv:_._tcp.a", "\"srv:_._tcp.a\" is not the name of a service: write srv:_smtp._tcp.DOMAIN"),
+            ("srv:_smtp._tcp.a:25", "\"_smtp._tcp.a:25\" is not a domain name: \":\" cannot be in it"),
             (
                 "unix:/" + String(repeating: "a", count: 107),
                 "the path has 108 octets; a Unix socket's has 107 at most"
@@ -47,6 +52,13 @@ import Testing
     @Test("An IPv4-mapped address in brackets is refused, since it is IPv4")
     func mapped() {
         #expect(throws: AddressError.self) { try BackendAddress(parsing: "[::ffff:127.0.0.1]:25") }
+    }
+
+    @Test("The name of a service is the domain's, whatever hosts the DNS names for it")
+    func names() throws {
+        #expect(try BackendAddress(parsing: "srv:_smtp._tcp.app.internal").hostName == "app.internal")
+        #expect(try BackendAddress(parsing: "app.internal:25").hostName == "app.internal")
+        #expect(try BackendAddress(parsing: "192.0.2.1:25").hostName == nil)
     }
 
     @Test(

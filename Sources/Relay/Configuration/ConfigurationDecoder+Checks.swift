@@ -42,7 +42,7 @@ extension ConfigurationDecoder {
         return RelayConfiguration(
             serverName: draft.serverName, listeners: draft.listeners.map(\.value), tls: draft.tls,
             proxies: draft.proxies, groups: groups, routes: routes, postmaster: postmaster, lookup: draft.lookup,
-            lookupPolicy: draft.lookupPolicy, resolver: draft.resolver, limits: draft.limits,
+            lookupPolicy: draft.lookupPolicy, resolver: draft.resolver, names: draft.names, limits: draft.limits,
             timeouts: draft.timeouts, admin: draft.admin)
     }
 

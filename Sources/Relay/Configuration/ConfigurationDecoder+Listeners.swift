@@ -137,6 +137,8 @@ extension ConfigurationDecoder {
                 return .address(address, port: port)
             case .host(let name, let port):
                 self.error(node.mark, path, "\"\(name)\" is not an IP address: write 127.0.0.1:\(port) or [::]:\(port)")
+            case .service:
+                self.error(node.mark, path, "\"\(text)\" is a service of others: write 127.0.0.1:2526 or [::]:2526")
             case .unix(let path):
                 return .unix(path: path)
             }

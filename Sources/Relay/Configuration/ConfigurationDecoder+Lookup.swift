@@ -1,6 +1,5 @@
 import AuthHTTP
 import NIOCore
-import Resolver
 import Routing
 
 extension ConfigurationDecoder {
@@ -112,44 +111,5 @@ extension ConfigurationDecoder {
             }
         }
         return allowances
-    }
-
-    // MARK: Resolver
-
-    mutating func resolver(_ node: YAMLNode) -> ResolverConfiguration? {
-        guard let fields = self.fields(node, "resolver", Keys("servers", "timeout")) else { return nil }
-        let timeout = fields["timeout"].flatMap {
-            self.duration($0, "resolver.timeout", .milliseconds(100)...(.minutes(2)))
-        }
-        guard let list = fields["servers"] else {
-            self.error(fields.mark, "resolver", "it has no servers")
-            return nil
-        }
-        guard let elements = self.elements(list, "resolver.servers") else { return nil }
-        if elements.isEmpty { self.error(list.mark, "resolver.servers", "there has to be one at least") }
-        var servers: [SocketAddress] = []
-        for (index, element) in elements.enumerated() {
-            let path = "resolver.servers[\(index)]"
-            guard let text = self.text(element, path, "the address of a DNS server") else { continue }
-            guard let server = Self.serverAddress(text) else {
-                self.error(
-                    element.mark, path,
-                    "\"\(text)\" is not an IP address, with a port or without: 192.0.2.53, 127.0.0.1:5353 or [::1]:53")
-                continue
-            }
-            servers.append(server)
-        }
-        guard !servers.isEmpty else { return nil }
-        var configuration = ResolverConfiguration(servers: servers)
-        if let timeout { configuration.timeout = timeout }
-        return configuration
-    }
-
-    /// An address without a port, or as ``BackendAddress`` has it.
-    private static func serverAddress(_ text: String) -> SocketAddress? {
-        let port = ResolverConfiguration.defaultPort
-        if let address = IPAddress(text) { return try? SocketAddress(ipAddress: address.description, port: port) }
-        guard case .ip(let address, let port)? = try? BackendAddress(parsing: text) else { return nil }
-        return try? SocketAddress(ipAddress: address.description, port: Int(port))
     }
 }

@@ -46,6 +46,7 @@ struct ConfigurationDraft {
     var postmaster: Placed<String>?
     var lookup: LookupConfiguration?
     var resolver: ResolverConfiguration?
+    var names = NameBounds()
     /// What holds where nothing more specific is said; for the servers that lookups name.
     var policy = DeliveryPolicy(), lookupPolicy = DeliveryPolicy()
     /// Every `size` under a `message`.
@@ -87,7 +88,7 @@ extension ConfigurationDecoder {
             draft.lookup = self.lookup(node, "lookup", keys: keys)
             draft.lookupPolicy = self.lookupPolicy(node, into: &draft)
         }
-        if let node = fields["resolver"] { draft.resolver = self.resolver(node) }
+        if let node = fields["resolver"] { self.resolver(node, into: &draft) }
         if let node = fields["limits"] { self.limits(node, into: &draft.limits) }
         if let node = fields["timeouts"] { self.timeouts(node, into: &draft.timeouts) }
         if let node = fields["admin"] { draft.admin = self.admin(node) }

@@ -34,6 +34,9 @@ struct ConfigurationDecoder {
             for entry in entries { self.values[entry.key] = entry.value }
         }
 
+        /// Whether no key is there.
+        var isEmpty: Bool { self.values.isEmpty }
+
         /// The value of a key, if it is there and not null.
         subscript(key: String) -> YAMLNode? {
             self.values[key].flatMap { $0.isNull ? nil : $0 }

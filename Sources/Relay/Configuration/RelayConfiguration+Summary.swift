@@ -27,6 +27,7 @@ extension RelayConfiguration {
             let timeout = isDefault ? "" : ", timeout \(ConfigurationDecoder.text(resolver.timeout))"
             lines.append("resolver: \(servers)\(timeout)")
         }
+        lines += Self.line("names of backends", self.names.changes)
         if self.leadsToSeveralDestinations {
             lines.append("transactions: one destination each, which RCPTDOMAINMAX=1 tells senders")
         }
@@ -185,6 +186,16 @@ extension DeliveryPolicy {
         changes.add("eight-bit", \.refusesEightBit) { $0 ? "refuse" : "pass" }
         changes.add("size", \.size) { $0.map { "\($0)" } ?? "the server's" }
         changes.add("replies", \.masksReplies) { $0 ? "mask" : "pass" }
+        return changes.words
+    }
+}
+
+extension NameBounds {
+    fileprivate var changes: [String] {
+        var changes = Changes(settings: self, defaults: Self())
+        changes.add("least", \.least, ConfigurationDecoder.text)
+        changes.add("longest", \.longest, ConfigurationDecoder.text)
+        changes.add("stale", \.stale, ConfigurationDecoder.text)
         return changes.words
     }
 }

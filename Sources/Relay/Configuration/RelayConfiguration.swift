@@ -24,9 +24,11 @@ package struct RelayConfiguration: Equatable, Sendable {
     package var lookup: LookupConfiguration?
     /// What holds for the messages that go to servers that lookups name.
     package var lookupPolicy: DeliveryPolicy
-    /// Who says what clients are called, and where the servers are that lookups name; nil: nobody is asked about clients,
-    /// and the system about servers.
+    /// Who says what clients are called, and where the servers are that lookups and groups name; nil: nobody is asked about
+    /// clients, and those whom the system asks about servers.
     package var resolver: ResolverConfiguration?
+    /// How often the names of backends are asked about.
+    package var names: NameBounds
     /// Bounds on what a client may do.
     package var limits: Limits
     /// How long each thing may take.
@@ -46,6 +48,7 @@ package struct RelayConfiguration: Equatable, Sendable {
         lookup: LookupConfiguration? = nil,
         lookupPolicy: DeliveryPolicy = DeliveryPolicy(),
         resolver: ResolverConfiguration? = nil,
+        names: NameBounds = NameBounds(),
         limits: Limits = Limits(),
         timeouts: Timeouts = Timeouts(),
         admin: Admin? = nil
@@ -60,6 +63,7 @@ package struct RelayConfiguration: Equatable, Sendable {
         self.lookup = lookup
         self.lookupPolicy = lookupPolicy
         self.resolver = resolver
+        self.names = names
         self.limits = limits
         self.timeouts = timeouts
         self.admin = admin

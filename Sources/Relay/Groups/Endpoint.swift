@@ -36,7 +36,7 @@ package final class Endpoint: Sendable {
             switch self.address {
             case .ip(let ip, let port): try? SocketAddress(ipAddress: ip.description, port: Int(port))
             case .unix(let path): try? SocketAddress(unixDomainSocketPath: path)
-            case .host: nil
+            case .host, .service: nil
             }
     }
 

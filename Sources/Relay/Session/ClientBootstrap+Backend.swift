@@ -3,7 +3,7 @@ import NIOPosix
 import Routing
 
 extension ClientBootstrap {
-    /// Connects to a backend; a host name is resolved now. `eventLoop` is the connection's.
+    /// Connects to a backend whose place is known: one that is a name has been resolved. `eventLoop` is the connection's.
     func connect(to backend: BackendAddress, on eventLoop: any EventLoop) -> EventLoopFuture<any Channel> {
         switch backend {
         case .ip(let address, let port):
@@ -13,8 +13,13 @@ extension ClientBootstrap {
             } catch {
                 return eventLoop.makeFailedFuture(error)
             }
-        case .host(let name, let port): return self.connect(host: name, port: Int(port))
+        case .host, .service: return eventLoop.makeFailedFuture(UnresolvedBackend())
         case .unix(let path): return self.connect(unixDomainSocketPath: path)
         }
     }
+}
+
+/// The name of a backend has no address.
+struct UnresolvedBackend: Error, CustomStringConvertible {
+    let description = "its name has no address"
 }

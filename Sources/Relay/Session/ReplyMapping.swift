@@ -56,6 +56,7 @@ package struct ReplyMapping: Sendable {
         switch configured {
         case .host(let name, let port): names.formUnion([name, "\(name):\(port)"])
         case .ip(let address, let port): names.formUnion(Self.spellings(address.description, Int(port)))
+        case .service(let name): names.formUnion([name] + (configured?.hostName.map { [$0] } ?? []))
         case .unix(let path): names.insert(path)
         case nil: break
         }

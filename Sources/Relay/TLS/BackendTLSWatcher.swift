@@ -61,13 +61,3 @@ final class BackendTLSWatcher: ChannelInboundHandler {
         handler.tlsFailed()
     }
 }
-
-extension BackendAddress {
-    /// The host name by which a backend is known; nil for an address and for a path.
-    var hostName: String? {
-        switch self {
-        case .host(let name, _): name
-        case .ip, .unix: nil
-        }
-    }
-}
