@@ -8,6 +8,8 @@ package struct HealthPolicy: Hashable, Sendable {
     package var eject: Duration = .seconds(10)
     /// How long an ejection lasts at most.
     package var longestEject: Duration = .seconds(300)
+    /// How its backends are probed; nil: they are not. What is ejected then stays so until probes have found it well.
+    package var probe: ProbePolicy?
 
     /// Makes the default policy.
     package init() {}
@@ -116,6 +118,26 @@ extension BackendHealth {
         }
     }
 
+    /// Probes have found it dead; returns whether it was up.
+    package mutating func probesFailed() -> Bool {
+        guard self.phase == .up else { return false }
+        self = BackendHealth(
+            .ejected, failures: self.failures, ejections: self.ejections + 1, time: Self.untilProbed)
+        return true
+    }
+
+    /// Whether its ejection lasts until probes have found it well.
+    package var waitsForProbes: Bool { self.phase == .ejected && self.time == Self.untilProbed }
+
+    /// It is probed no more: an ejection that waits for probes is over now, and the next session tries it.
+    package mutating func probesEnded() {
+        guard self.waitsForProbes else { return }
+        self = BackendHealth(.ejected, failures: self.failures, ejections: self.ejections, time: 0)
+    }
+
+    /// The time of an ejection that sessions do not end.
+    private static let untilProbed: UInt64 = 1 << 40 - 1
+
     /// The backend greeted; returns whether it had been ejected, and is not any more.
     package mutating func succeeded(_ now: UInt64) -> Bool {
         switch self.phase {
@@ -134,7 +156,8 @@ extension BackendHealth {
     ///
     /// - Parameter isEarly: the ejection's time need not be over.
     package mutating func beginTrial(_ now: UInt64, _ policy: HealthPolicy, isEarly: Bool = false) -> Bool {
-        guard self.isDue(now) || isEarly && self.phase == .ejected else { return false }
+        // Where there are probes, no client's message is one.
+        guard self.isDue(now) || isEarly && self.phase == .ejected && !self.waitsForProbes else { return false }
         self = BackendHealth(
             .onTrial, failures: self.failures, ejections: self.ejections, time: now + policy.eject.milliseconds)
         return true
@@ -151,7 +174,8 @@ extension BackendHealth {
     ) -> UInt64 {
         let length = policy.length(ofEjection: ejections).milliseconds
         let varied = length + UInt64(Double(length) * 0.2 * min(max(jitter, 0), 1))
-        self = BackendHealth(.ejected, failures: failures, ejections: ejections, time: now + varied)
+        let time = policy.probe == nil ? now + varied : Self.untilProbed
+        self = BackendHealth(.ejected, failures: failures, ejections: ejections, time: time)
         return varied
     }
 }

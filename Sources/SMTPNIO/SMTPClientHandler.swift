@@ -259,11 +259,13 @@ extension SMTPClientHandler {
     ///
     /// The server closes first, as RFC 5321 section 4.1.1.10 has it: who does keeps the port in TIME_WAIT, and there it
     /// is one of the server's own.
-    package func quit() {
+    ///
+    /// - Parameter resetting: RSET goes in front of it, where the server pipelines.
+    package func quit(resetting: Bool = false) {
         guard self.context != nil, self.session.isIdle || self.session.isOpen else { return self.close() }
         self.delegate = nil
         self.incoming.clear()
-        self.perform(self.session.quit())
+        self.perform(resetting ? self.session.resetAndQuit() : self.session.quit())
     }
 
     /// Closes at once: a message without its final dot is not delivered (RFC 5321 section 4.1.1.10). No call to the

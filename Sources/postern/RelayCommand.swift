@@ -48,6 +48,9 @@ struct RelayCommand: AsyncParsableCommand {
             throw Failure.saying("postern relay: \(error)", Failure.configuration)
         }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: EventLoops.count)
+        let names = try await NameService.make(state: state, eventLoop: group.next(), logger: logger)
+        // Before anybody connects: a backend that is a name has an address by then, if it can have one.
+        await names.prepare(configuration)
         let relay = RelayService(state: state, group: group, logger: logger) { makeBootstrap in
             var bound: [RelayService.BoundListener] = []
             for (index, listener) in configuration.listeners.enumerated() {
@@ -75,7 +78,7 @@ struct RelayCommand: AsyncParsableCommand {
             return bound
         }
         let reload = ReloadService(
-            state: state, path: self.config, hostName: hostName, logger: logger,
+            state: state, path: self.config, hostName: hostName, logger: logger, names: names,
             requests: await UnixSignalsSequence(trapping: .sighup))
         let certificates = CertificateService(state: state, logger: logger)
         let probes = ProbeService(state: state, eventLoop: group.next(), logger: logger)
@@ -84,9 +87,11 @@ struct RelayCommand: AsyncParsableCommand {
         var services = [ServiceGroupConfiguration.ServiceConfiguration]()
         if let keeper { services.append(.init(service: keeper)) }
         services.append(.init(service: relay, successTerminationBehavior: .gracefullyShutdownGroup))
+        services.append(.init(service: names))
         services.append(.init(service: reload))
         services.append(.init(service: certificates))
         services.append(.init(service: probes))
+        services.append(.init(service: HealthService(state: state, eventLoop: group.next(), logger: logger)))
         if let admin = configuration.admin {
             services.append(
                 .init(

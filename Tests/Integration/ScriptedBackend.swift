@@ -103,9 +103,13 @@ final class ScriptedBackend: Sendable {
     private let listener: Socket
     private let connections = Watched<[Socket]>([])
 
-    init(_ network: TestNetwork, port: UInt16 = 2525, receiveBuffer: Int32? = nil, _ script: Script = Script()) throws {
+    /// - Parameter host: the last octet of the address, in 127.0.0.0/24.
+    init(
+        _ network: TestNetwork, port: UInt16 = 2525, host: UInt8 = 1, receiveBuffer: Int32? = nil,
+        _ script: Script = Script()
+    ) throws {
         self.script = Watched(script)
-        self.listener = try network.listen(port, receiveBuffer: receiveBuffer)
+        self.listener = try network.listen(port, host: host, receiveBuffer: receiveBuffer)
         Thread.detachNewThread { [listener, record, connections, script = self.script] in
             while let connection = listener.accept() {
                 connections.change { $0.append(connection) }

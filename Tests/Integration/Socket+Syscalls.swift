@@ -48,19 +48,20 @@ final class Socket: Sendable {
     }
 
     /// A listener on 127.0.0.1.
-    static func listen(port: UInt16, receiveBuffer: Int32? = nil) throws -> Socket {
+    /// - Parameter host: the last octet of an address of 127.0.0.0/24.
+    static func listen(port: UInt16, host: UInt8 = 1, receiveBuffer: Int32? = nil) throws -> Socket {
         let socket = try make()
         try socket.set(SO_REUSEADDR, 1)
         if let receiveBuffer { try socket.set(SO_RCVBUF, receiveBuffer) }
-        var address = loopback(port)
+        var address = loopback(port, host: host)
         let result = unsafe withUnsafePointer(to: &address) { pointer in
             unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
                 unsafe Glibc.bind(socket.descriptor, pointer, socklen_t(MemoryLayout<sockaddr_in>.size))
             }
         }
-        guard result == 0 else { throw HarnessError("bind 127.0.0.1:\(port)", errno: errno) }
+        guard result == 0 else { throw HarnessError("bind 127.0.0.\(host):\(port)", errno: errno) }
         guard Glibc.listen(socket.descriptor, 512) == 0 else {
-            throw HarnessError("listen 127.0.0.1:\(port)", errno: errno)
+            throw HarnessError("listen 127.0.0.\(host):\(port)", errno: errno)
         }
         return socket
     }
@@ -163,11 +164,11 @@ final class Socket: Sendable {
         return Socket(descriptor: descriptor)
     }
 
-    private static func loopback(_ port: UInt16) -> sockaddr_in {
+    private static func loopback(_ port: UInt16, host: UInt8 = 1) -> sockaddr_in {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = port.bigEndian
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        address.sin_addr.s_addr = (0x7F00_0000 + UInt32(host)).bigEndian
         return address
     }
 }

@@ -39,8 +39,8 @@ final class TestNetwork: Sendable {
         try inNetwork(of: holder.pid) { try Socket.connect(port: port, receiveBuffer: receiveBuffer) }
     }
 
-    func listen(_ port: UInt16, receiveBuffer: Int32? = nil) throws -> Socket {
-        try inNetwork(of: holder.pid) { try Socket.listen(port: port, receiveBuffer: receiveBuffer) }
+    func listen(_ port: UInt16, host: UInt8 = 1, receiveBuffer: Int32? = nil) throws -> Socket {
+        try inNetwork(of: holder.pid) { try Socket.listen(port: port, host: host, receiveBuffer: receiveBuffer) }
     }
 
     /// Returns as soon as the port takes connections; fails when `program` ends first or it takes too long.

@@ -54,6 +54,6 @@ extension AdminDesk {
             backend: endpoint.configured.description, address: endpoint.name, state: state, weight: backend.weight,
             isBackup: backend.isBackup, connections: connections, maxConnections: backend.maxConnections,
             failures: health.failures, ejections: health.ejections,
-            ejectedFor: health.phase == .ejected ? Int(max(health.time, now) - now) : nil)
+            ejectedFor: health.phase == .ejected && !health.waitsForProbes ? Int(max(health.time, now) - now) : nil)
     }
 }

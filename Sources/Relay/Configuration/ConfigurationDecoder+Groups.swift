@@ -48,7 +48,10 @@ extension ConfigurationDecoder {
 
     private mutating func health(_ node: YAMLNode, _ path: String) -> HealthPolicy {
         var health = HealthPolicy()
-        guard let fields = self.fields(node, path, Keys("failures", "eject", "longest-eject")) else { return health }
+        var keys = Keys("failures", "eject", "longest-eject")
+        keys.known += Self.probeKeys
+        guard let fields = self.fields(node, path, keys) else { return health }
+        health.probe = self.probe(fields, path)
         if let node = fields["failures"],
             let value = self.integer(node, path + ".failures", 1...1000, zeroIsNone: true)
         {
@@ -107,6 +110,9 @@ extension ConfigurationDecoder {
         guard let addressNode = fields["address"], let address = self.backendAddress(addressNode, path) else {
             return nil
         }
+        if let node = fields["weight"], case .service = address {
+            self.error(node.mark, path + ".weight", "the weights of a service are those of its SRV records")
+        }
         let backend = Backend(
             address, weight: weight ?? 1, isBackup: backup == "on" || backup == "true",
             maxConnections: connections ?? 0)
@@ -140,6 +146,7 @@ extension BackendGroup {
         if self.health.longestEject != defaults.health.longestEject {
             words.append("longest-eject \(Self.text(self.health.longestEject))")
         }
+        if let probe = self.health.probe { words.append(probe.words) }
         return words.joined(separator: ", ")
     }
 

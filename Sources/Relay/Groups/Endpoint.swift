@@ -95,6 +95,12 @@ package final class Endpoint: Sendable {
         self.update { $0.trialAbandoned() }
     }
 
+    /// Probes have found it dead; returns whether it was up.
+    func probesFailed() -> Bool { self.update { $0.probesFailed() } }
+
+    /// It is probed no more.
+    func probesEnded() { self.update { $0.probesEnded() } }
+
     private func update<Result>(_ change: (inout BackendHealth) -> Result) -> Result {
         var present = self.healthWord.load(ordering: .acquiring)
         while true {

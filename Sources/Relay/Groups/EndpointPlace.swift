@@ -43,7 +43,7 @@ final class EndpointPlace {
     }
 
     /// Whether the connection may be kept for later, and its place with it.
-    var mayRest: Bool { self.state.mayRest() }
+    var mayRest: Bool { !self.endpoint.isDraining && self.state.mayRest() }
 
     /// The connection is kept for later.
     func rested() { self.state.rested() }

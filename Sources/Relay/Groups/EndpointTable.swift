@@ -27,12 +27,16 @@ package final class EndpointTable: Sendable {
         /// What all event loops know of the group.
         let load: GroupLoad
 
-        /// Makes the entry of a group; what `earlier` says of places that are still there goes on.
-        init(_ group: BackendGroup, earlier: Entry? = nil) {
+        /// Makes the entry of a group; what `earlier` says of places that are still there goes on. `names` has the places of
+        /// backends that are names: one without any has no endpoint.
+        init(_ group: BackendGroup, names: [BackendAddress: [ResolvedPlace]] = [:], earlier: Entry? = nil) {
             self.group = group
             self.load = earlier?.load ?? GroupLoad()
             self.members = group.backends.flatMap { backend -> [Member] in
                 let known = earlier?.members.filter { $0.endpoint.configured == backend.address } ?? []
+                guard !backend.address.isName else {
+                    return ResolvedPlace.members(of: backend, names[backend.address] ?? [], group.name, known)
+                }
                 guard known.isEmpty else { return known.map { Member($0.endpoint, backend) } }
                 return [Member(Endpoint(group: group.name, configured: backend.address), backend)]
             }
@@ -53,10 +57,12 @@ package final class EndpointTable: Sendable {
     }
 
     /// The table of a configuration's groups; what `earlier` says of places that are still there goes on.
-    convenience init(_ groups: [BackendGroup], earlier: EndpointTable? = nil) {
+    convenience init(
+        _ groups: [BackendGroup], names: [BackendAddress: [ResolvedPlace]] = [:], earlier: EndpointTable? = nil
+    ) {
         var seen: Set<String> = []
         let entries = groups.filter { seen.insert($0.name).inserted }
-            .map { Entry($0, earlier: earlier?[$0.name]) }
+            .map { Entry($0, names: names, earlier: earlier?[$0.name]) }
         self.init(generation: (earlier?.generation ?? 0) + 1, entries: entries)
     }
 

@@ -11,6 +11,8 @@ package final class GroupDirectory: Sendable {
     private struct Current {
         var table: EndpointTable
         var loops: [NIOLoopBound<GroupStates>] = []
+        /// The places of backends that are names, as far as they are known.
+        var names: [BackendAddress: [ResolvedPlace]] = [:]
         /// For ``peek(_:)``: nobody connects by these.
         var turns: [String: Balancer] = [:]
     }
@@ -49,34 +51,15 @@ package final class GroupDirectory: Sendable {
             }
             guard case .backend(let index) = choice else {
                 // That all are ejected may be over; who asks finds out.
-                return members.first { !$0.endpoint.isDraining }?.endpoint.configured
+                return members.first { !$0.endpoint.isDraining }?.endpoint.address
             }
-            return members[index].endpoint.configured
+            return members[index].endpoint.address
         }
     }
 
     /// Has another configuration's groups; what is known of places that are still there stays known.
     func replace(_ groups: [BackendGroup]) {
-        self.publish { EndpointTable(groups, earlier: $0) }
-    }
-
-    /// Replaces the places of a group, where there is one of that name: a backend's name has other addresses now.
-    ///
-    /// - Parameter change: the members of now in, those to be out. Endpoints that stay are to be the same objects.
-    package func replace(
-        membersOf group: String, _ change: (EndpointTable.Entry) -> [EndpointTable.Member]
-    ) {
-        self.publish { table in
-            guard let entry = table[group] else { return nil }
-            let members = change(entry)
-            // A backend that was drained is so at its new addresses, too.
-            for member in members where !entry.members.contains(where: { $0.endpoint === member.endpoint }) {
-                let siblings = entry.members.filter { $0.endpoint.configured == member.endpoint.configured }
-                let isDraining = !siblings.isEmpty && siblings.allSatisfy(\.endpoint.isDraining)
-                if isDraining { member.endpoint.drain(true) }
-            }
-            return table.replacing(members, of: group)
-        }
+        self.publish { EndpointTable(groups, names: $0.names, earlier: $0.table) }
     }
 
     /// Has no session begin at a place, or has them begin again; returns whether that is news.
@@ -92,15 +75,41 @@ package final class GroupDirectory: Sendable {
         return true
     }
 
-    private func publish(_ make: (EndpointTable) -> EndpointTable?) {
+    private func publish(_ make: (inout Current) -> EndpointTable?) {
         let loops = self.current.withLock { current -> [NIOLoopBound<GroupStates>] in
-            guard let table = make(current.table) else { return [] }
+            guard let table = make(&current) else { return [] }
             current.table = table
             current.turns = [:]
             self.latest.store(table.generation, ordering: .releasing)
             return current.loops
         }
         for loop in loops { loop.eventLoop.execute { loop.value.refresh() } }
+    }
+
+    /// A backend that is a name has these places now. Endpoints that stay are the same objects; those that go get no more
+    /// sessions, and those that run there end by themselves. Returns whether it had none before.
+    @discardableResult
+    func resolved(_ backend: BackendAddress, _ places: [ResolvedPlace]) -> Bool {
+        var isNew = false
+        self.publish { current in
+            let earlier = current.names.updateValue(places, forKey: backend)
+            isNew = (earlier ?? []).isEmpty && !places.isEmpty
+            let isUsed = current.table.entries.contains { $0.group.backends.contains { $0.address == backend } }
+            guard isUsed, earlier != places else { return nil }
+            let table = EndpointTable(current.table.entries.map(\.group), names: current.names, earlier: current.table)
+            // A connection to a place that is gone is not kept for a next session.
+            for member in current.table.entries.flatMap(\.members) where member.endpoint.configured == backend {
+                let stays = table[member.endpoint.group]?.members.contains { $0.endpoint === member.endpoint } ?? false
+                if !stays { member.endpoint.drain(true) }
+            }
+            return table
+        }
+        return isNew
+    }
+
+    /// The entry of a group that is not in the table: one of an earlier configuration.
+    func entry(of group: BackendGroup) -> EndpointTable.Entry {
+        EndpointTable.Entry(group, names: self.current.withLock { $0.names })
     }
 
     /// An event loop begins to use the directory; returns which one it is.
@@ -147,8 +156,18 @@ extension GroupDirectory {
     ) {
         guard let length = endpoint.failed(now, policy, role) else { return }
         let health = endpoint.health
+        let time = policy.probe == nil ? "for=\(length)ms" : "until=probe"
         logger.warning(
-            "backend-ejected group=\(endpoint.group) backend=\(endpoint.address) failures=\(health.failures) ejections=\(health.ejections) for=\(length)ms"
+            "backend-ejected group=\(endpoint.group) backend=\(endpoint.address) failures=\(health.failures) ejections=\(health.ejections) \(time)"
+        )
+        self.wakeAll(endpoint.group)
+    }
+
+    /// Probes have found a place of a group dead.
+    func probesFailed(_ endpoint: Endpoint, logger: Logger) {
+        guard endpoint.probesFailed() else { return }
+        logger.warning(
+            "backend-ejected group=\(endpoint.group) backend=\(endpoint.address) ejections=\(endpoint.health.ejections) until=probe"
         )
         self.wakeAll(endpoint.group)
     }

@@ -16,7 +16,7 @@ final class GroupState {
 
     private(set) var group: BackendGroup
     /// The places, and the most sessions that each may have: what is looked at for each choice.
-    private var endpoints: [Endpoint] = []
+    private(set) var endpoints: [Endpoint] = []
     private var limits: [Int] = []
     let load: GroupLoad
     let waiters: WaitingLine

@@ -92,12 +92,12 @@ package final class GroupStates {
         if let last = self.last, last.group.name == group.name, last.group.leadsWhere(group) { return last }
         if let state = self.states[group.name] {
             // (A group that an earlier configuration had, and that is gone, is asked for by transactions that had begun.)
-            guard state.group.leadsWhere(group) else { return GroupState(EndpointTable.Entry(group), self) }
+            guard state.group.leadsWhere(group) else { return GroupState(self.directory.entry(of: group), self) }
             self.last = state
             return state
         }
         guard let entry = self.directory.table[group.name], entry.group.leadsWhere(group) else {
-            return GroupState(EndpointTable.Entry(group), self)
+            return GroupState(self.directory.entry(of: group), self)
         }
         let state = GroupState(entry, self)
         self.states[group.name] = state
@@ -112,7 +112,12 @@ package final class GroupStates {
         self.generation = table.generation
         self.last = nil
         for (name, state) in self.states {
+            let earlier = state.endpoints
             if let entry = table[name] { state.update(entry) } else { self.states[name] = nil }
+            let current = table[name]?.members ?? []
+            for endpoint in earlier where !current.contains(where: { $0.endpoint === endpoint }) {
+                self.drainHook?(endpoint)
+            }
             self.serve(state)
         }
     }

@@ -78,6 +78,14 @@ final class NameWatch {
         return promise.futureResult
     }
 
+    /// Publishes what every name has, once more.
+    func publishAll() {
+        for (backend, entry) in self.entries where entry.isKnown { self.publish(backend, entry.history.places) }
+    }
+
+    /// The names that are followed now.
+    var names: Set<BackendAddress> { self.settings.names }
+
     /// Asks no more.
     func stop() {
         for entry in self.entries.values { entry.stop() }

@@ -28,6 +28,29 @@ package struct ResolvedPlace: Hashable, Sendable {
 }
 
 extension ResolvedPlace {
+    /// The members of a group that a backend's name leads to; endpoints among `earlier` that are still right stay.
+    ///
+    /// A service's weights are the DNS's, and its places of other priorities than the lowest are backups. Of a host, each
+    /// address has the weight of the backend.
+    static func members(
+        of backend: Backend, _ places: [ResolvedPlace], _ group: String, _ earlier: [EndpointTable.Member]
+    ) -> [EndpointTable.Member] {
+        let lowest = places.map(\.priority).min()
+        // A backend that was drained is so at its new addresses, too.
+        let isDraining = !earlier.isEmpty && earlier.allSatisfy(\.endpoint.isDraining)
+        let isService = if case .service = backend.address { true } else { false }
+        return places.map { place in
+            let known = earlier.first { $0.endpoint.address == place.backend }?.endpoint
+            let endpoint = known ?? Endpoint(group: group, configured: backend.address, address: place.backend)
+            if known == nil, isDraining { endpoint.drain(true) }
+            var settings = backend
+            settings.address = place.backend
+            if isService { settings.weight = place.weight }
+            if place.priority != lowest { settings.isBackup = true }
+            return .init(endpoint, settings)
+        }
+    }
+
     /// Weights of SRV records of one priority, from 0 to 65535, as a group has them.
     ///
     /// RFC 2782 gives a record of weight 0 "a very small chance" beside others, and all the same share where all have 0.

@@ -41,6 +41,7 @@ package final class ProbeService: Service {
         // Rounds that were asked for while one runs are one round behind it.
         let (rounds, next) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         self.state.onReplace { next.yield() }
+        self.state.onFinding { next.yield() }
         next.yield()
         await cancelWhenGracefulShutdown {
             await withTaskGroup(of: Void.self) { group in
@@ -61,8 +62,8 @@ package final class ProbeService: Service {
 
     private func round(_ failing: inout Set<BackendAddress>) async {
         let snapshot = self.state.snapshot
-        failing.formIntersection(snapshot.backends)
-        var rest = snapshot.configuration.allBackends[...]
+        var rest = self.questions(snapshot)[...]
+        failing.formIntersection(rest.map(\.address))
         let probes: NIOLoopBound<ProbeRound>
         do {
             probes = try await self.eventLoop.submit {
@@ -73,51 +74,75 @@ package final class ProbeService: Service {
         } catch {
             return  // the loop is shut down
         }
+        // What all servers have that a name stands for, as far as they answered.
+        var shared: [BackendAddress: ServerCapabilities] = [:]
         await withTaskCancellationHandler {
-            await withTaskGroup(of: (BackendAddress, Result<ServerCapabilities, any Error>).self) { group in
-                for backend in rest.prefix(Self.concurrency) {
-                    group.addTask { (backend, await self.ask(backend, snapshot, probes)) }
+            await withTaskGroup(of: (ProbeQuestion, Result<ProbeAnswer, any Error>).self) { group in
+                for question in rest.prefix(Self.concurrency) {
+                    group.addTask { (question, await self.ask(question, probes)) }
                 }
                 rest = rest.dropFirst(Self.concurrency)
-                for await (backend, result) in group {
+                for await (question, result) in group {
                     if let next = rest.popFirst(), !Task.isCancelled {
-                        group.addTask { (next, await self.ask(next, snapshot, probes)) }
+                        group.addTask { (next, await self.ask(next, probes)) }
                     }
-                    self.report(backend, result, &failing)
+                    self.report(question, result, &failing, &shared)
                 }
             }
         } onCancel: {
             self.eventLoop.execute { probes.value.cancel() }
         }
+        for (backend, capabilities) in shared { self.learn(capabilities, of: backend) }
+    }
+
+    /// Whom to ask: every backend, and of one that is a name every address that it has now.
+    private func questions(_ snapshot: RelaySnapshot) -> [ProbeQuestion] {
+        let groups = snapshot.configuration.allGroups
+        let table = self.state.groups.table
+        return snapshot.configuration.allBackends.flatMap { backend -> [ProbeQuestion] in
+            // A backend of several groups is asked as the first of them would.
+            let group = groups.first { $0.backends.contains { $0.address == backend } }
+            let policy = group?.policy ?? DeliveryPolicy()
+            guard backend.isName else { return [ProbeQuestion(address: backend, configured: backend, policy: policy)] }
+            let members = group.flatMap { table[$0.name] }?.members ?? []
+            return members.filter { $0.endpoint.configured == backend }.map {
+                ProbeQuestion(address: $0.endpoint.address, configured: backend, policy: policy)
+            }
+        }
     }
 
     private func ask(
-        _ backend: BackendAddress, _ snapshot: RelaySnapshot, _ probes: NIOLoopBound<ProbeRound>
-    ) async -> Result<ServerCapabilities, any Error> {
+        _ question: ProbeQuestion, _ probes: NIOLoopBound<ProbeRound>
+    ) async -> Result<ProbeAnswer, any Error> {
         do {
-            // A backend of several groups is asked as the first of them would.
-            let groups = snapshot.configuration.allGroups
-            let policy = groups.first { $0.backends.contains { $0.address == backend } }?.policy ?? DeliveryPolicy()
-            let context = self.state.tls.client(policy.tls)
-            return .success(
-                try await self.eventLoop.flatSubmit { probes.value.ask(backend, policy, context) }.get())
+            let context = self.state.tls.client(question.policy.tls)
+            return .success(try await self.eventLoop.flatSubmit { probes.value.ask(question, context) }.get())
         } catch {
             return .failure(error)
         }
     }
 
     private func report(
-        _ backend: BackendAddress, _ result: Result<ServerCapabilities, any Error>, _ failing: inout Set<BackendAddress>
+        _ question: ProbeQuestion, _ result: Result<ProbeAnswer, any Error>, _ failing: inout Set<BackendAddress>,
+        _ shared: inout [BackendAddress: ServerCapabilities]
     ) {
         switch result {
-        case .success(let capabilities):
-            failing.remove(backend)
-            if self.state.learn(capabilities, of: backend) { self.logger.learnt(capabilities, of: backend) }
+        case .success(let answer):
+            failing.remove(question.address)
+            guard question.configured.isName else { return self.learn(answer.capabilities, of: question.configured) }
+            var capabilities = shared[question.configured] ?? answer.capabilities
+            capabilities.extensions.formIntersection(answer.capabilities.extensions)
+            shared[question.configured] = capabilities
         case .failure(let error):
             // What a shutdown cut short has not failed.
-            guard !Task.isCancelled, failing.insert(backend).inserted else { return }
-            self.logger.warning("probe-failed backend=\(backend) error=\(TransactionLog.value("\(error)"))")
+            guard !Task.isCancelled, failing.insert(question.address).inserted else { return }
+            self.logger.warning("probe-failed backend=\(question.address) error=\(TransactionLog.value("\(error)"))")
         }
+    }
+
+    private func learn(_ capabilities: ServerCapabilities, of backend: BackendAddress) {
+        guard self.state.learn(capabilities, of: backend, isWhole: true) else { return }
+        self.logger.learnt(capabilities, of: backend)
     }
 }
 

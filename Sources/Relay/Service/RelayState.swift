@@ -11,7 +11,9 @@ package final class RelayState: Sendable {
         var knowledge = BackendKnowledge()
         /// How the clients of each listener are met, which follows from both; made as it is asked for.
         var terms: [Int: SessionTerms] = [:]
-        var reloadHook: (@Sendable () -> Void)?
+        var reloadHooks: [@Sendable () -> Void] = []
+        var listeningHook: (@Sendable () -> Void)?
+        var findingHook: (@Sendable () -> Void)?
     }
 
     private let current: Mutex<Current>
@@ -39,6 +41,24 @@ package final class RelayState: Sendable {
     /// The relay listens there, from now on.
     func listening(at addresses: [SocketAddress]) {
         self.ownAddresses.withLock { $0 = OwnAddresses(addresses) }
+        let hook = self.current.withLock { $0.listeningHook }
+        hook?()
+    }
+
+    /// Has `hook` called when the relay listens; there is one hook.
+    func onListening(_ hook: @escaping @Sendable () -> Void) {
+        self.current.withLock { $0.listeningHook = hook }
+    }
+
+    /// A backend that is a name, and had no address, has one.
+    func found() {
+        let hook = self.current.withLock { $0.findingHook }
+        hook?()
+    }
+
+    /// Has `hook` called when a backend that is a name has its first address; there is one hook.
+    func onFinding(_ hook: @escaping @Sendable () -> Void) {
+        self.current.withLock { $0.findingHook = hook }
     }
 
     /// Whether to connect there is to connect to this relay.
@@ -63,19 +83,19 @@ package final class RelayState: Sendable {
     package func replace(_ snapshot: RelaySnapshot) {
         // Before it holds: who begins with it finds its groups.
         self.groups.replace(snapshot.configuration.allGroups)
-        let hook = self.current.withLock { current in
+        let hooks = self.current.withLock { current in
             current.snapshot = snapshot
             current.tls = snapshot.tls
             current.knowledge.keep(snapshot.backends)
             current.terms = [:]
-            return current.reloadHook
+            return current.reloadHooks
         }
-        hook?()
+        for hook in hooks { hook() }
     }
 
-    /// Has `hook` called after each ``replace(_:)``; there is one hook.
+    /// Has `hook` called after each ``replace(_:)``, behind those from before.
     func onReplace(_ hook: @escaping @Sendable () -> Void) {
-        self.current.withLock { $0.reloadHook = hook }
+        self.current.withLock { $0.reloadHooks.append(hook) }
     }
 
     /// What holds for a client that connects now, which its session keeps: a client that says EHLO twice is told the same.
@@ -92,11 +112,17 @@ package final class RelayState: Sendable {
 
     /// Keeps what a backend said of itself; returns whether that is news. A backend of no group is passed over: a lookup
     /// may name any number of them.
-    package func learn(_ capabilities: ServerCapabilities, of backend: BackendAddress) -> Bool {
+    ///
+    /// - Parameter isWhole: whether this is what all servers have that the backend stands for; of a name, one session hears of
+    ///   one of them, and that one may only take away from what is known.
+    package func learn(_ capabilities: ServerCapabilities, of backend: BackendAddress, isWhole: Bool = false) -> Bool {
         self.current.withLock { current in
-            guard current.snapshot.backends.contains(backend), current.knowledge.learn(capabilities, of: backend) else {
-                return false
+            guard current.snapshot.backends.contains(backend) else { return false }
+            var capabilities = capabilities
+            if backend.isName, !isWhole, let known = current.knowledge.capabilities(of: backend) {
+                capabilities.extensions.formIntersection(known.extensions)
             }
+            guard current.knowledge.learn(capabilities, of: backend) else { return false }
             current.terms = [:]
             return true
         }

@@ -8,6 +8,7 @@ package struct ReloadService<Requests: AsyncSequence & Sendable>: Service where 
     private let hostName: String
     private let logger: Logger
     private let requests: Requests
+    private let names: NameService?
 
     /// Makes the service.
     ///
@@ -15,21 +16,26 @@ package struct ReloadService<Requests: AsyncSequence & Sendable>: Service where 
     ///   - state: where a new configuration takes effect, for the transactions that begin from then on.
     ///   - path: relay.yaml.
     ///   - hostName: the server's name where the configuration has none.
+    ///   - names: finds the backends that a new configuration names, before it takes effect.
     ///   - requests: an element for each request to reload, as for each SIGHUP.
-    package init(state: RelayState, path: String, hostName: String, logger: Logger, requests: Requests) {
+    package init(
+        state: RelayState, path: String, hostName: String, logger: Logger, names: NameService? = nil,
+        requests: Requests
+    ) {
         self.state = state
         self.path = path
         self.hostName = hostName
         self.logger = logger
+        self.names = names
         self.requests = requests
     }
 
     /// Serves requests until shutdown begins.
     package func run() async throws {
-        for try await _ in self.requests.cancelOnGracefulShutdown() { self.reload() }
+        for try await _ in self.requests.cancelOnGracefulShutdown() { await self.reload() }
     }
 
-    private func reload() {
+    private func reload() async {
         let loaded: LoadedConfiguration
         do {
             loaded = try RelayConfiguration.load(path: self.path)
@@ -53,6 +59,7 @@ package struct ReloadService<Requests: AsyncSequence & Sendable>: Service where 
             )
             return
         }
+        await self.names?.prepare(loaded.configuration)
         do {
             self.state.replace(try RelaySnapshot(loaded.configuration, hostName: self.hostName))
         } catch {

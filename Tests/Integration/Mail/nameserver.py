@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""A DNS server for tests, over UDP and TCP: nameserver.py PORT NAME/TYPE=VALUE...
+"""A DNS server for tests, over UDP and TCP: nameserver.py PORT NAME/TYPE=VALUE... or nameserver.py PORT --zone FILE
 
-TYPE is PTR, A or AAAA. Of several VALUEs for one NAME/TYPE all are answered. A VALUE may also be
+FILE has one NAME/TYPE=VALUE a line, and is read again for each question. TYPE is PTR, A, AAAA or SRV, whose VALUE is
+"PRIORITY WEIGHT PORT TARGET". Of several VALUEs for one NAME/TYPE all are answered, each time in another order. A VALUE may
+end in @TTL (default: 60), and may also be
   !servfail        answered with SERVFAIL
   !silent          not answered
   !truncated       truncated over UDP; over TCP the other values
@@ -16,11 +18,27 @@ import struct
 import sys
 import threading
 
-TYPES = {"A": 1, "PTR": 12, "AAAA": 28}
-zone = {}
-for argument in sys.argv[2:]:
-    key, value = argument.split("=", 1)
-    zone.setdefault(key.lower(), []).append(value)
+TYPES = {"A": 1, "PTR": 12, "AAAA": 28, "SRV": 33}
+turns = 0
+
+
+def parsed(lines):
+    zone = {}
+    for line in lines:
+        key, value = line.split("=", 1)
+        zone.setdefault(key.lower(), []).append(value)
+    return zone
+
+
+def current():
+    """What is to be answered now."""
+    if sys.argv[2:3] != ["--zone"]:
+        return fixed
+    with open(sys.argv[3], encoding="ascii") as file:
+        return parsed(file.read().split("\n")[:-1])
+
+
+fixed = {} if sys.argv[2:3] == ["--zone"] else parsed(sys.argv[2:])
 
 
 def wire(labels):
@@ -33,6 +51,10 @@ def data(kind, value):
         return wire([label, b"example"])
     if kind == "PTR":
         return wire([part.encode() for part in value.split(".")])
+    if kind == "SRV":
+        priority, weight, port, target = value.split(" ")
+        name = wire([part.encode() for part in target.split(".") if part])
+        return struct.pack("!HHH", int(priority), int(weight), int(port)) + name
     return socket.inet_pton(socket.AF_INET if kind == "A" else socket.AF_INET6, value)
 
 
@@ -46,9 +68,13 @@ def answer(question, is_tcp):
     kind = {value: key for key, value in TYPES.items()}.get(number, str(number))
     key = ".".join(labels) + "/" + kind
     print(key, "TCP" if is_tcp else "UDP", flush=True)
-    values = zone.get(key.lower(), [])
+    global turns
+    turns += 1
+    values = current().get(key.lower(), [])
+    values = values[turns % len(values):] + values[:turns % len(values)] if values else values
     identifier, flags, records = question[:2], 0x8180, []
     for value in values:
+        value, at, ttl = value.rpartition("@") if "@" in value else (value, "", "60")
         if value == "!silent":
             return None
         if value == "!servfail":
@@ -59,16 +85,16 @@ def answer(question, is_tcp):
         elif value == "!wrong-id":
             identifier = bytes([identifier[0] ^ 0xFF, identifier[1]])
         elif value.startswith("!many:"):
-            records += [bytes([10, 0, n >> 8 & 255, n & 255]) for n in range(int(value[6:]))]
+            records += [(60, bytes([10, 0, n >> 8 & 255, n & 255])) for n in range(int(value[6:]))]
         else:
-            records.append(data(kind, value))
+            records.append((int(ttl), data(kind, value)))
     if not values:
         flags = 0x8183
     if flags != 0x8180:
         records = []
     reply = identifier + struct.pack("!HHHHH", flags, 1, len(records), 0, 0) + question[12:index + 5]
-    for record in records:
-        reply += b"\xc0\x0c" + struct.pack("!HHIH", number, 1, 60, len(record)) + record
+    for ttl, record in records:
+        reply += b"\xc0\x0c" + struct.pack("!HHIH", number, 1, ttl, len(record)) + record
     return reply
 
 

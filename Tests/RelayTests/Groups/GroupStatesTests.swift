@@ -233,8 +233,8 @@ private func group(_ count: Int, _ balance: Balance = .roundRobin, limit: Int = 
 
     @Test("A transaction of an earlier configuration does not get to another group that has its place now")
     func inlineGroups() throws {
-        let old = BackendGroup(name: "routes[0]", backends: [Backend(.host("old", port: 25))])
-        let new = BackendGroup(name: "routes[0]", backends: [Backend(.host("new", port: 25))])
+        let old = BackendGroup(name: "routes[0]", backends: [Backend(.ip(.v4(0x0A00_0001), port: 25))])
+        let new = BackendGroup(name: "routes[0]", backends: [Backend(.ip(.v4(0x0A00_0002), port: 25))])
         let trial = Trial(old)
         _ = try trial.place()
         trial.reload { $0 = new }
@@ -242,9 +242,9 @@ private func group(_ count: Int, _ balance: Balance = .roundRobin, limit: Int = 
             Issue.record("no place")
             return
         }
-        #expect(place.endpoint.name == "old:25")
+        #expect(place.endpoint.name == "10.0.0.1:25")
         place.end()
-        #expect(try trial.place().endpoint.name == "new:25")
+        #expect(try trial.place().endpoint.name == "10.0.0.2:25")
     }
 
     @Test("A name's new addresses are chosen from, and a backend that was drained stays so")
@@ -252,16 +252,11 @@ private func group(_ count: Int, _ balance: Balance = .roundRobin, limit: Int = 
         let name = BackendAddress.host("app.internal", port: 25)
         let trial = Trial(BackendGroup(name: "app", backends: [Backend(name)]))
         func resolve(_ addresses: UInt32...) {
-            trial.directory.replace(membersOf: "app") { entry in
-                addresses.map { address in
-                    let place = BackendAddress.ip(.v4(address), port: 25)
-                    let known = entry.members.first { $0.endpoint.address == place }?.endpoint
-                    return .init(
-                        known ?? Endpoint(group: "app", configured: name, address: place), entry.group.backends[0])
-                }
-            }
+            trial.directory.resolved(
+                name, addresses.map { ResolvedPlace(.v4($0), port: 25, host: "app.internal") })
             trial.run()
         }
+        #expect(isUnavailable(trial.choose()), "nothing is known of it yet")
         resolve(0x0A00_0001, 0x0A00_0002)
         #expect(try Set((0..<4).map { _ in try trial.place().endpoint.name }) == ["10.0.0.1:25", "10.0.0.2:25"])
         let kept = trial.endpoints[1]
@@ -272,6 +267,41 @@ private func group(_ count: Int, _ balance: Balance = .roundRobin, limit: Int = 
         #expect(isUnavailable(trial.choose()))
         trial.reload { $0.backends[0].weight = 3 }
         #expect(trial.endpoints.map(\.name) == ["10.0.0.4:25"])
+    }
+
+    @Test("A service's places have the weights of its SRV records, and those of higher priorities are backups")
+    func services() throws {
+        let name = BackendAddress.service("_smtp._tcp.app.internal")
+        let group = BackendGroup(name: "app", backends: [Backend(name, maxConnections: 7)])
+        let places = [(1, 10, 3), (2, 10, 1), (3, 20, 5)].map { last, priority, weight in
+            ResolvedPlace(
+                .v4(0x0A00_0000 + UInt32(last)), port: 25, host: "h\(last)", priority: UInt16(priority), weight: weight)
+        }
+        let trial = Trial(group)
+        trial.directory.resolved(name, places)
+        trial.run()
+        let members = trial.directory.table["app"]?.members.map(\.backend) ?? []
+        #expect(members.map(\.weight) == [3, 1, 5])
+        #expect(members.map(\.isBackup) == [false, false, true])
+        #expect(members.allSatisfy { $0.maxConnections == 7 })
+        #expect(trial.endpoints.allSatisfy { $0.configured == name })
+    }
+
+    @Test("Where there are probes no session tries what is out, and a group of which all are out has nobody")
+    func probed() throws {
+        var one = group(1)
+        one.health.failures = 1
+        one.health.probe = ProbePolicy()
+        let trial = Trial(one)
+        let dead = try trial.place()
+        dead.failed()
+        dead.end()
+        #expect(trial.endpoints[0].health.waitsForProbes)
+        #expect(isUnavailable(trial.choose()))
+        trial.directory.succeeded(trial.endpoints[0], logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let place = try trial.place()
+        #expect(place.role == .ordinary)
+        place.end()
     }
 }
 
