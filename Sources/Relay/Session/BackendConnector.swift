@@ -23,6 +23,8 @@ struct BackendConnector {
         let backend: BackendAddress?
         /// The session's place there; nil for a server that a lookup named.
         let place: EndpointPlace?
+        /// Whether it has served before: it may have ended without our knowing.
+        var isReused = false
 
         /// The backend greeted, and can be asked.
         func established() { self.place?.established() }
@@ -98,10 +100,12 @@ struct BackendConnector {
     ///
     /// The handler's session begins at once, and tells `delegate`.
     ///
-    /// - Parameter tried: the places of a group that the same session has had in vain.
+    /// - Parameters:
+    ///   - tried: the places of a group that failed for the same transaction.
+    ///   - isFresh: a connection of its own is made.
     func connect(
-        to destination: Destination, excluding tried: [Endpoint] = [], delegate: any SMTPClientDelegate,
-        completion: @escaping (Result<Connection, Refusal>) -> Void
+        to destination: Destination, excluding tried: [Endpoint] = [], isFresh: Bool = false,
+        delegate: any SMTPClientDelegate, completion: @escaping (Result<Connection, Refusal>) -> Void
     ) {
         switch destination {
         case .group(let group):
