@@ -244,7 +244,7 @@ struct RelayFailoverTests {
         let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "Mail/failover.py").path
         let seed = UInt32.random(in: 0...UInt32.max)
         let program = try network.start([
-            "/usr/bin/python3", "-B", file, "\(seed)", "\(RelayWorld.isQuick ? 400 : 2000)", "\(relay.port)",
+            "/usr/bin/python3", "-B", file, "\(seed)", "\(RelayWorld.isQuick ? 200 : 600)", "\(relay.port)",
         ])
         let status = try program.exitStatus(within: .seconds(300))
         let text = program.text

@@ -24,7 +24,7 @@ extension RelayTransaction {
         self.lost = nil
         self.firstFailure = nil
         self.isResent = false
-        self.accepted.removeAll(keepingCapacity: true)
+        self.accepted.removeAll(keepingCapacity: self.accepted.count <= Self.longestBatch)
         self.clearBatch()
         self.lookedUpDomains.removeAll(keepingCapacity: true)
     }

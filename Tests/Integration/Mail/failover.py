@@ -51,7 +51,7 @@ class Backend:
             await self.talk(reader, writer)
         except Killed:
             self.trial.killed(self)
-        except (OSError, asyncio.IncompleteReadError):
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
             self.writers.discard(writer)
@@ -82,7 +82,7 @@ class Backend:
                     if not line:
                         return
                     content += line
-                    if self.trial.random.random() < 0.02:
+                    if self.trial.random.random() < 0.1:
                         self.step("content")
                 self.step("dot")
                 self.trial.take(content, recipients)
@@ -106,7 +106,7 @@ class Trial:
 
     def reach(self):
         """Chooses where the next one is killed."""
-        self.aim = (self.random.choice(self.backends), self.random.choice(STEPS), self.random.randint(1, 8))
+        self.aim = (self.random.choice(self.backends), self.random.choice(STEPS), self.random.randint(1, 3))
 
     def is_due(self, backend, step):
         self.awaited &= self.under_way
@@ -147,6 +147,8 @@ class Trial:
                 await self.reply(reader, "220")
                 writer.write(b"EHLO client.test\r\n")
                 await self.reply(reader, "250")
+            if self.next >= self.count:
+                break
             number, self.next = self.next, self.next + 1
             self.under_way.add(number)
             try:
