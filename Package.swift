@@ -113,7 +113,8 @@ let package = Package(
         .executableTarget(
             name: "postern",
             dependencies: [
-                "Relay", "Routing", "PosternClient", "PosternNIO", "Inspection", "NginxImport", logging,
+                "Relay", "Routing", "AdminProtocol", "PosternClient", "PosternNIO", "Inspection", "NginxImport",
+                logging,
                 relayOnly("ArgumentParser", "swift-argument-parser"),
                 relayOnly("ServiceLifecycle", "swift-service-lifecycle"),
                 relayOnly("UnixSignals", "swift-service-lifecycle"),

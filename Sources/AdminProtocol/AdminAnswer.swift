@@ -2,12 +2,26 @@
 package struct AdminAnswer: Codable, Hashable, Sendable {
     /// Where a recipient would go.
     package var route: RouteAnswer?
+    /// Every group, in the order of relay.yaml.
+    package var groups: [GroupAnswer]?
+    /// What became of a backend that was to be drained, or not to be any more.
+    package var drained: DrainAnswer?
     /// Why there is no answer.
     package var error: String?
 
     /// Answers ``AdminRequest/route(recipient:)``.
     package init(route: RouteAnswer) {
         self.route = route
+    }
+
+    /// Answers ``AdminRequest/backends``.
+    package init(groups: [GroupAnswer]) {
+        self.groups = groups
+    }
+
+    /// Answers ``AdminRequest/drain(group:backend:)`` and ``AdminRequest/undrain(group:backend:)``.
+    package init(drained: DrainAnswer) {
+        self.drained = drained
     }
 
     /// Says why there is no answer.

@@ -137,6 +137,9 @@ extension LookupRequest {
     ///
     /// An IPv4-mapped IPv6 address is written as the IPv4 address that it is.
     package static func clientIP(of address: SocketAddress) -> String {
+        if let octets = address.ipv4Octets {
+            return "\(octets >> 24).\(octets >> 16 & 255).\(octets >> 8 & 255).\(octets & 255)"
+        }
         guard let text = address.ipAddress else { return "unix:" }
         let mapped = "::ffff:"
         if text.hasPrefix(mapped), text.utf8.contains(UInt8(ascii: ".")) { return String(text.dropFirst(mapped.count)) }

@@ -40,6 +40,16 @@ package struct BackendHealth: RawRepresentable, Equatable, Sendable {
         case onTrial
     }
 
+    /// What a session is to the backend that it asks.
+    package enum Role: Sendable {
+        /// One of many: the backend is up.
+        case ordinary
+        /// The one that tries an ejected backend, its time being over.
+        case trial
+        /// The one that tries it before that, for want of another backend.
+        case earlyTrial
+    }
+
     // Two bits of phase, 12 of failures, 10 of ejections and 40 of a time: 34 years of milliseconds.
     private static let failureBits: UInt64 = 12
     private static let ejectionBits: UInt64 = 10
@@ -66,11 +76,12 @@ package struct BackendHealth: RawRepresentable, Equatable, Sendable {
     package var failures: Int { Int(self.rawValue >> 2 & (1 << Self.failureBits - 1)) }
     /// How often it was ejected, one soon after the other.
     package var ejections: Int { Int(self.rawValue >> (2 + Self.failureBits) & (1 << Self.ejectionBits - 1)) }
-    /// When the ejection is over; of one that is up, since when it is (0: ever since).
+    /// When the ejection is over; of one on trial, when another session may try it, too, should the first be silent; of one
+    /// that is up, since when it is (0: ever since).
     package var time: UInt64 { self.rawValue >> (2 + Self.failureBits + Self.ejectionBits) }
 
     /// Whether a session may be the one that tries it, its time being over.
-    package func isDue(_ now: UInt64) -> Bool { self.phase == .ejected && self.time <= now }
+    package func isDue(_ now: UInt64) -> Bool { self.phase != .up && self.time <= now }
 }
 
 extension BackendHealth: AtomicRepresentable {}
@@ -80,11 +91,11 @@ extension BackendHealth {
     /// it is not, or was before.
     ///
     /// - Parameters:
-    ///   - isTrial: whether it was the session that tried it. The others began before the ejection, and are no news.
+    ///   - role: what the session was. Those that began before the ejection are no news.
     ///   - jitter: a number from 0 to 1: relays that saw a backend die together do not come back together.
-    package mutating func failed(_ now: UInt64, _ policy: HealthPolicy, isTrial: Bool, jitter: Double) -> UInt64? {
-        switch self.phase {
-        case .up:
+    package mutating func failed(_ now: UInt64, _ policy: HealthPolicy, _ role: Role, jitter: Double) -> UInt64? {
+        switch (self.phase, role) {
+        case (.up, _):
             let failures = self.failures + 1
             guard policy.failures > 0, failures >= policy.failures else {
                 self = BackendHealth(.up, failures: failures, ejections: self.ejections, time: self.time)
@@ -94,14 +105,13 @@ extension BackendHealth {
             let last = policy.length(ofEjection: self.ejections).milliseconds
             let isRelapse = self.ejections > 0 && now < self.time + last
             return self.eject(now, policy, (isRelapse ? self.ejections : 0) + 1, failures, jitter)
-        case .onTrial where isTrial:
-            guard self.time <= now else {
-                // It was tried before its time, for want of another one: that costs it nothing.
-                self = BackendHealth(.ejected, failures: self.failures, ejections: self.ejections, time: self.time)
-                return nil
-            }
+        case (.onTrial, .trial):
             return self.eject(now, policy, self.ejections + 1, self.failures + 1, jitter)
-        case .ejected, .onTrial:
+        case (.onTrial, .earlyTrial):
+            // It had more time coming: its back-off does not grow for what was our need.
+            _ = self.eject(now, policy, max(self.ejections, 1), self.failures + 1, jitter)
+            return nil
+        case (.onTrial, .ordinary), (.ejected, _):
             return nil
         }
     }
@@ -123,16 +133,17 @@ extension BackendHealth {
     /// Makes the session that asks the one that tries the backend; returns whether it is.
     ///
     /// - Parameter isEarly: the ejection's time need not be over.
-    package mutating func beginTrial(_ now: UInt64, isEarly: Bool = false) -> Bool {
-        guard self.phase == .ejected, isEarly || self.time <= now else { return false }
-        self = BackendHealth(.onTrial, failures: self.failures, ejections: self.ejections, time: self.time)
+    package mutating func beginTrial(_ now: UInt64, _ policy: HealthPolicy, isEarly: Bool = false) -> Bool {
+        guard self.isDue(now) || isEarly && self.phase == .ejected else { return false }
+        self = BackendHealth(
+            .onTrial, failures: self.failures, ejections: self.ejections, time: now + policy.eject.milliseconds)
         return true
     }
 
-    /// The session that tried the backend ended before anything was known.
+    /// The session that tried the backend ended before anything was known: the next one may try it at once.
     package mutating func trialAbandoned() {
         guard self.phase == .onTrial else { return }
-        self = BackendHealth(.ejected, failures: self.failures, ejections: self.ejections, time: self.time)
+        self = BackendHealth(.ejected, failures: self.failures, ejections: self.ejections, time: 0)
     }
 
     private mutating func eject(

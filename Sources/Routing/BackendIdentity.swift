@@ -13,6 +13,14 @@ package enum BackendIdentity: String, CaseIterable, Hashable, Sendable {
     /// By a PROXY header of version 2.
     case proxyV2 = "proxy-v2"
 
+    /// Whether the backend hears whose session it is before it greets.
+    package var sendsHeader: Bool {
+        switch self {
+        case .proxyV1, .proxyV2: true
+        case .none, .xclient, .xforward: false
+        }
+    }
+
     /// Whether the backend treats us as if we were the client, and says so in the Received field that it writes.
     package var replacesClient: Bool {
         switch self {

@@ -23,6 +23,8 @@ package struct DeliveryPolicy: Hashable, Sendable {
 
     /// How connections to the backends are encrypted.
     package var tls = BackendTLS()
+    /// How connections to the backends are kept for other clients.
+    package var pool = PoolPolicy()
 
     /// Makes the default policy.
     package init() {}

@@ -259,6 +259,13 @@ extension ClientSession {
         }
     }
 
+    /// Whatever was said, the next transaction is somebody else's: where that costs no round trip, RSET goes in front of it
+    /// even if none is open.
+    public mutating func rest() {
+        self.abandon()
+        if self.extensions.contains(.pipelining), self.isIdle { self.state = .idle(isDirty: true) }
+    }
+
     /// Asks for TLS; only when idle, and where the server announced STARTTLS. What comes is ``Action/startTLS``, or an
     /// answer to ``Question/startTLS`` where the server will not.
     public mutating func startTLS() -> Action {

@@ -17,11 +17,31 @@ struct DateTime: CustomStringConvertible {
     }
 
     var description: String {
+        var octets: [UInt8] = []
+        self.append(to: &octets)
+        return String(decoding: octets, as: UTF8.self)
+    }
+
+    /// Appends the octets of ``description``.
+    func append(to octets: inout [UInt8]) {
         let days = Int(self.unixTime / Self.secondsPerDay)
         let seconds = Int(self.unixTime % Self.secondsPerDay)
         let (year, month, day) = Self.date(days)
-        let time = [seconds / 3600, seconds / 60 % 60, seconds % 60].map(Self.twoDigits).joined(separator: ":")
-        return "\(Self.weekdays[days % 7]), \(Self.twoDigits(day)) \(Self.months[month - 1]) \(year) \(time) +0000"
+        octets.append(contentsOf: Self.weekdays[days % 7].utf8)
+        octets.append(contentsOf: ", ".utf8)
+        Self.appendTwoDigits(day, to: &octets)
+        octets.append(UInt8(ascii: " "))
+        octets.append(contentsOf: Self.months[month - 1].utf8)
+        octets.append(UInt8(ascii: " "))
+        Self.appendTwoDigits(year / 100, to: &octets)
+        Self.appendTwoDigits(year % 100, to: &octets)
+        octets.append(UInt8(ascii: " "))
+        Self.appendTwoDigits(seconds / 3600, to: &octets)
+        octets.append(UInt8(ascii: ":"))
+        Self.appendTwoDigits(seconds / 60 % 60, to: &octets)
+        octets.append(UInt8(ascii: ":"))
+        Self.appendTwoDigits(seconds % 60, to: &octets)
+        octets.append(contentsOf: " +0000".utf8)
     }
 
     /// The Gregorian date of a day since 1 January 1970: in years that begin in March, so that the leap day is the last,
@@ -38,7 +58,8 @@ struct DateTime: CustomStringConvertible {
         return (year, month, dayOfYear - (153 * monthFromMarch + 2) / 5 + 1)
     }
 
-    private static func twoDigits(_ number: Int) -> String {
-        number < 10 ? "0\(number)" : "\(number)"
+    private static func appendTwoDigits(_ number: Int, to octets: inout [UInt8]) {
+        octets.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number / 10))
+        octets.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number % 10))
     }
 }

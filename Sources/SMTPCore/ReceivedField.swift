@@ -77,40 +77,65 @@ public struct ReceivedField: Hashable, Sendable {
         id: String, recipient: ForwardPath?, unixTime: Int64
     ) {
         let allowsUTF8 = transmission.usesSMTPUTF8
+        var field: [UInt8] = []
+        field.reserveCapacity(384)
+        field.append("Received: from ")
         let literal = Self.literal(clientAddress)
-        let domain = Self.isDomain(clientName ?? "", allowsUTF8) ? clientName ?? "unknown" : "unknown"
-        let place = [domain, literal].compactMap { $0 }.joined(separator: " ")
-        var text = "Received: from "
-        if Self.isDomain(helo, allowsUTF8) || Self.isLiteral(helo) {
-            text += "\(helo) (\(place))"
-        } else {
+        let isNamed = Self.isDomain(helo, allowsUTF8) || Self.isLiteral(helo)
+        field.append(isNamed ? helo : literal ?? "unknown")
+        field.append(" (")
+        field.append(clientName.flatMap { Self.isDomain($0, allowsUTF8) ? $0 : nil } ?? "unknown")
+        if let literal {
+            field.append(" ")
+            field.append(literal)
+        }
+        field.append(")")
+        if !isNamed {
             // RFC 5321 section 4.4 has a domain or an address there, and lets comments follow.
-            text += "\(literal ?? "unknown") (\(place))\r\n\t(HELO \(Self.comment(helo, allowsUTF8)))"
+            field.append("\r\n\t(HELO ")
+            field.append(Self.comment(helo, allowsUTF8))
+            field.append(")")
         }
-        let server = Self.isDomain(serverName, true) || Self.isLiteral(serverName) ? serverName : "unknown"
-        text += "\r\n\tby \(server) (Postern) with \(transmission.keyword)"
+        field.append("\r\n\tby ")
+        field.append(Self.isDomain(serverName, true) || Self.isLiteral(serverName) ? serverName : "unknown")
+        field.append(" (Postern) with ")
+        field.append(transmission.keyword)
         if let tls = transmission.tls {
-            let words = [tls.version, tls.cipher].compactMap { $0 }.joined(separator: " ")
-            text += " (\(Self.comment(words, false)))"
+            field.append(" (")
+            field.append(Self.comment([tls.version, tls.cipher].compactMap { $0 }.joined(separator: " "), false))
+            field.append(")")
         }
-        text += " id \(String(decoding: id.utf8.filter { isLetter($0) || isDigit($0) }, as: UTF8.self))"
-        if let recipient, let path = Self.path(recipient, allowsUTF8) { text += "\r\n\tfor <\(path)>" }
-        text += ";\r\n\t\(DateTime(unixTime: unixTime))\r\n"
-        self.octets = Array(text.utf8)
+        field.append(" id ")
+        field.append(contentsOf: id.utf8.lazy.filter { isLetter($0) || isDigit($0) })
+        if let recipient, let path = Self.path(recipient, allowsUTF8) {
+            field.append("\r\n\tfor <")
+            field.append(path)
+            field.append(">")
+        }
+        field.append(";\r\n\t")
+        DateTime(unixTime: unixTime).append(to: &field)
+        field.append("\r\n")
+        self.octets = field
     }
+}
+
+extension [UInt8] {
+    fileprivate mutating func append(_ text: String) { self.append(contentsOf: text.utf8) }
 }
 
 extension ReceivedField {
     /// Labels of letters, digits, hyphens and underscores; with SMTPUTF8 of octets over 127, too (RFC 6531 section 3.3).
     private static func isDomain(_ text: String, _ allowsUTF8: Bool) -> Bool {
         guard (1...self.longestName).contains(text.utf8.count) else { return false }
-        return text.utf8.split(separator: dot, omittingEmptySubsequences: false).allSatisfy { label in
-            !label.isEmpty
-                && label.allSatisfy {
-                    isLetter($0) || isDigit($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_")
-                        || $0 >= 0x80 && allowsUTF8
-                }
+        var previous = dot
+        for octet in text.utf8 {
+            let isAllowed =
+                isLetter(octet) || isDigit(octet) || octet == UInt8(ascii: "-") || octet == UInt8(ascii: "_")
+                || octet >= 0x80 && allowsUTF8 || octet == dot && previous != dot
+            guard isAllowed else { return false }
+            previous = octet
         }
+        return previous != dot
     }
 
     /// `[192.0.2.1]` or `[IPv6:2001:db8::1]`; also the address without its tag, which some clients send.

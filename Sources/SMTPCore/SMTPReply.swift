@@ -6,8 +6,9 @@ public struct SMTPReply: Sendable {
     public var replyCode: UInt16
     /// The enhanced status code, written on every line (RFC 2034 section 4); nil where the wire has none.
     public var enhancedStatusCode: EnhancedStatusCode?
-    /// The lines' text, without codes, with an LF between two: one text, so that a reply is one allocation or none.
-    let text: String
+    /// The lines' text, without codes, with an LF between two and no other control character: one text, so that a reply is one
+    /// allocation or none.
+    public let text: String
 
     /// Makes a reply of one line.
     ///
@@ -105,6 +106,7 @@ extension SMTPReply: CustomStringConvertible {
     /// The lines as the wire has them, joined by ` / `: for logs and tests.
     public var description: String {
         let code = self.enhancedStatusCode.map { "\(self.replyCode) \($0)" } ?? "\(self.replyCode)"
+        guard self.text.utf8.contains(lineFeed) else { return "\(code) \(self.text)" }
         return self.lines.map { "\(code) \($0)" }.joined(separator: " / ")
     }
 }

@@ -242,6 +242,22 @@ extension SMTPClientHandler {
         self.session.abandon()
     }
 
+    /// Waits for the session's next user, with `delegate` to be told if it ends meanwhile; false where the session cannot
+    /// have another: something is outstanding, or was said unasked.
+    package func rest(with delegate: any SMTPClientDelegate) -> Bool {
+        guard self.context != nil, !self.isAnsweredUnasked, self.session.isIdle || self.session.isOpen else {
+            return false
+        }
+        self.session.rest()
+        self.delegate = delegate
+        return true
+    }
+
+    /// Serves somebody else from now on, behind ``rest(with:)``.
+    package func serve(_ delegate: any SMTPClientDelegate) {
+        self.delegate = delegate
+    }
+
     /// Takes leave, and closes when the server has; no call to the delegate comes any more.
     ///
     /// The server closes first, as RFC 5321 section 4.1.1.10 has it: who does keeps the port in TIME_WAIT, and there it

@@ -200,6 +200,8 @@ extension SMTPServerHandler {
     /// Closes once every reply has left, which a client that is slow to read delays; the sweep bounds by how much.
     func closeBehindReplies() {
         guard let context = self.context else { return }
+        let pending = try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)
+        guard pending != 0 else { return context.close(promise: nil) }
         // An empty write is done when all those before it are.
         context.writeAndFlush(self.wrapOutboundOut(ByteBuffer())).assumeIsolated().whenComplete { _ in
             self.context?.close(promise: nil)

@@ -8,17 +8,23 @@ struct LineLogHandler: LogHandler {
     var metadata: Logger.Metadata = [:]
 
     func log(event: LogEvent) {
-        var line = Timestamp.now.description
-        line += " \(event.level) \(event.message)"
+        var line: [UInt8] = []
+        line.reserveCapacity(512)
+        Timestamp.now.append(to: &line)
+        line.append(UInt8(ascii: " "))
+        line.append(contentsOf: event.level.rawValue.utf8)
+        line.append(UInt8(ascii: " "))
+        line.append(contentsOf: event.message.description.utf8)
         if !self.metadata.isEmpty || event.metadata?.isEmpty == false {
             let metadata = self.metadata.merging(event.metadata ?? [:], uniquingKeysWith: { $1 })
-            for (key, value) in metadata.sorted(by: { $0.key < $1.key }) { line += " \(key)=\(value)" }
+            for (key, value) in metadata.sorted(by: { $0.key < $1.key }) {
+                line.append(contentsOf: " \(key)=\(value)".utf8)
+            }
         }
         // One event is one line, whatever an error's text holds.
-        if line.utf8.contains(where: { $0 < 0x20 }) {
-            line = String(decoding: line.utf8.map { $0 < 0x20 ? UInt8(ascii: "?") : $0 }, as: UTF8.self)
-        }
-        Output.errorLine(line)
+        for index in line.indices where line[index] < 0x20 { line[index] = UInt8(ascii: "?") }
+        line.append(UInt8(ascii: "\n"))
+        Output.errorOctets(line)
     }
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {

@@ -11,8 +11,15 @@ enum Output {
     /// Writes a line to standard error.
     static func errorLine(_ text: String) { self.write(text + "\n", to: STDERR_FILENO) }
 
+    /// Writes octets to standard error.
+    static func errorOctets(_ octets: [UInt8]) { self.write(octets, to: STDERR_FILENO) }
+
     private static func write(_ text: String, to descriptor: CInt) {
-        var octets = Array(text.utf8)[...]
+        self.write(Array(text.utf8), to: descriptor)
+    }
+
+    private static func write(_ all: [UInt8], to descriptor: CInt) {
+        var octets = all[...]
         while !octets.isEmpty {
             let count = unsafe octets.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
             if count < 0, errno == EINTR { continue }

@@ -8,6 +8,6 @@ struct Postern: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             RelayCommand.self, Check.self, ImportCommand.self, SinkCommand.self, SocketsCommand.self,
-            DoctorCommand.self,
+            DoctorCommand.self, BackendCommand.self,
         ])
 }

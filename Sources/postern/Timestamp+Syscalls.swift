@@ -16,10 +16,15 @@ struct Timestamp: Equatable {
 extension Timestamp: CustomStringConvertible {
     /// `2026-11-22T20:58:25.123Z` (RFC 3339), without a look at the time zone.
     var description: String {
+        var octets: [UInt8] = []
+        self.append(to: &octets)
+        return String(decoding: octets, as: UTF8.self)
+    }
+
+    /// Appends the octets of ``description``.
+    func append(to octets: inout [UInt8]) {
         let (days, rest) = (self.milliseconds / 86_400_000, self.milliseconds % 86_400_000)
         let (year, month, day) = Self.date(daysSince1970: days)
-        var octets: [UInt8] = []
-        octets.reserveCapacity(24)
         func append(_ value: Int64, digits: Int) {
             var divisor: Int64 = 1
             for _ in 1..<digits { divisor *= 10 }
@@ -42,7 +47,6 @@ extension Timestamp: CustomStringConvertible {
         octets.append(UInt8(ascii: "."))
         append(rest % 1000, digits: 3)
         octets.append(UInt8(ascii: "Z"))
-        return String(decoding: octets, as: UTF8.self)
     }
 
     /// The proleptic Gregorian date: years are counted from March, so that a leap day is the last of its year.

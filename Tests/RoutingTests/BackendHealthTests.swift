@@ -2,7 +2,7 @@ import Routing
 import Testing
 
 /// A backend's health with a clock that the test sets, in seconds.
-private struct Trial {
+private final class Trial {
     var health = BackendHealth()
     var policy = HealthPolicy()
     var now: UInt64 = 1000
@@ -11,17 +11,17 @@ private struct Trial {
     var isDue: Bool { self.health.isDue(self.milliseconds) }
 
     /// Seconds of ejection; nil where there is none.
-    mutating func fail(isTrial: Bool = false, jitter: Double = 0) -> UInt64? {
-        self.health.failed(self.milliseconds, self.policy, isTrial: isTrial, jitter: jitter).map { $0 / 1000 }
+    func fail(_ role: BackendHealth.Role = .ordinary, jitter: Double = 0) -> UInt64? {
+        self.health.failed(self.milliseconds, self.policy, role, jitter: jitter).map { $0 / 1000 }
     }
 
-    mutating func succeed() -> Bool { self.health.succeeded(self.milliseconds) }
+    func succeed() -> Bool { self.health.succeeded(self.milliseconds) }
 
-    mutating func tryIt(early: Bool = false) -> Bool {
-        self.health.beginTrial(self.milliseconds, isEarly: early)
+    func tryIt(early: Bool = false) -> Bool {
+        self.health.beginTrial(self.milliseconds, self.policy, isEarly: early)
     }
 
-    mutating func eject() {
+    func eject() {
         while self.health.phase == .up { _ = self.fail() }
     }
 }
@@ -29,7 +29,7 @@ private struct Trial {
 @Suite struct BackendHealthTests {
     @Test("The third failure in a row ejects, for as long as the policy says")
     func ejection() {
-        var trial = Trial()
+        let trial = Trial()
         #expect(trial.fail() == nil)
         #expect(trial.fail() == nil)
         #expect(trial.health.failures == 2 && trial.health.phase == .up)
@@ -44,7 +44,7 @@ private struct Trial {
 
     @Test("A success between failures begins the count anew")
     func inARow() {
-        var trial = Trial()
+        let trial = Trial()
         for _ in 0..<10 {
             #expect(trial.fail() == nil)
             #expect(trial.fail() == nil)
@@ -55,7 +55,7 @@ private struct Trial {
 
     @Test("Where the policy has 0 failures, no number of them ejects")
     func never() {
-        var trial = Trial()
+        let trial = Trial()
         trial.policy.failures = 0
         for _ in 0..<10000 { #expect(trial.fail() == nil) }
         #expect(trial.health.phase == .up)
@@ -64,7 +64,7 @@ private struct Trial {
 
     @Test("After its time one session tries it; the others go on without it")
     func halfOpen() {
-        var trial = Trial()
+        let trial = Trial()
         trial.eject()
         let isTriedAtOnce = trial.tryIt()
         #expect(!isTriedAtOnce)
@@ -79,21 +79,21 @@ private struct Trial {
 
     @Test("Each trial that fails doubles the time, up to the longest")
     func backOff() {
-        var trial = Trial()
+        let trial = Trial()
         trial.eject()
         var lengths: [UInt64] = []
         for _ in 0..<7 {
             trial.now += 300
             let isTried = trial.tryIt()
             #expect(isTried)
-            lengths.append(trial.fail(isTrial: true) ?? 0)
+            lengths.append(trial.fail(.trial) ?? 0)
         }
         #expect(lengths == [20, 40, 80, 160, 300, 300, 300])
     }
 
     @Test("A backend that dies again soon after it came back is out for twice as long")
     func relapse() {
-        var trial = Trial()
+        let trial = Trial()
         trial.eject()
         trial.now += 10
         _ = trial.tryIt()
@@ -106,7 +106,7 @@ private struct Trial {
 
     @Test("One that was up for as long as it was out begins anew")
     func forgiven() {
-        var trial = Trial()
+        let trial = Trial()
         trial.eject()
         trial.now += 10
         _ = trial.tryIt()
@@ -119,7 +119,7 @@ private struct Trial {
 
     @Test("What sessions from before an ejection say of failures is no news; a success is")
     func stragglers() {
-        var trial = Trial()
+        let trial = Trial()
         trial.eject()
         let ejected = trial.health
         #expect(trial.fail() == nil)
@@ -134,7 +134,7 @@ private struct Trial {
 
     @Test("A trial that ends without a result leaves the backend to the next one")
     func abandoned() {
-        var trial = Trial()
+        let trial = Trial()
         trial.eject()
         trial.now += 10
         _ = trial.tryIt()
@@ -147,42 +147,50 @@ private struct Trial {
         #expect(trial.health.phase == .up, "there is no trial to abandon")
     }
 
-    @Test("A trial before its time costs nothing when it fails")
+    @Test("A trial before its time that fails begins the time anew, and does not lengthen it")
     func early() {
-        var trial = Trial()
+        let trial = Trial()
         trial.eject()
-        let ejected = trial.health
-        let isTried = trial.tryIt(early: true)
-        #expect(isTried)
-        #expect(trial.fail(isTrial: true) == nil)
-        #expect(trial.health == ejected)
+        for _ in 0..<20 {
+            trial.now += 5
+            let isTried = trial.tryIt(early: true)
+            #expect(isTried)
+            #expect(trial.fail(.earlyTrial) == nil, "no news for the log")
+            #expect(trial.health.phase == .ejected && trial.health.ejections == 1)
+            #expect(trial.health.time == (trial.now + 10) * 1000)
+        }
         _ = trial.tryIt(early: true)
         let isBack = trial.succeed()
         #expect(isBack)
     }
 
-    @Test("An early trial that lasts beyond the ejection counts as one in time")
-    func late() {
-        var trial = Trial()
+    @Test("A trial that says nothing does not keep others from another one for ever")
+    func silentTrial() {
+        let trial = Trial()
         trial.eject()
-        _ = trial.tryIt(early: true)
-        trial.now += 30
-        #expect(trial.fail(isTrial: true) == 20)
+        trial.now += 10
+        _ = trial.tryIt()
+        trial.now += 9
+        #expect(!trial.isDue)
+        trial.now += 1
+        #expect(trial.isDue)
+        let isTried = trial.tryIt()
+        #expect(isTried && !trial.isDue)
+        #expect(trial.fail(.trial) == 20)
     }
 
     @Test("The time varies by a fifth at most")
     func jitter() {
-        var trial = Trial()
-        trial.policy.failures = 1
-        #expect(trial.fail(jitter: 1) == 12)
-        trial = Trial()
-        trial.policy.failures = 1
-        #expect(trial.fail(jitter: 7) == 12)
+        for (jitter, length) in [(0, 10), (0.5, 11), (1, 12), (7, 12)] as [(Double, UInt64)] {
+            let trial = Trial()
+            trial.policy.failures = 1
+            #expect(trial.fail(jitter: jitter) == length)
+        }
     }
 
     @Test("A value survives its word", arguments: [0, 1, 3, 5])
     func word(_ failures: Int) {
-        var trial = Trial()
+        let trial = Trial()
         for _ in 0..<failures { _ = trial.fail() }
         #expect(BackendHealth(rawValue: trial.health.rawValue) == trial.health)
     }

@@ -2,7 +2,7 @@ import Routing
 import Testing
 
 /// A group of which the backends have a load that the test sets.
-private struct Trial {
+private final class Trial {
     var balancer: Balancer
     var loads: [Int]
     var limits: [Int]
@@ -17,7 +17,7 @@ private struct Trial {
         self.limits = limits.isEmpty ? weights.map { _ in .max } : limits
     }
 
-    mutating func choose(excluding tried: Set<Int> = []) -> Balancer.Choice {
+    func choose(excluding tried: Set<Int> = []) -> Balancer.Choice {
         let (loads, limits, unusable) = (self.loads, self.limits, self.unusable.union(tried))
         return self.balancer.next { index in
             unusable.contains(index)
@@ -25,7 +25,7 @@ private struct Trial {
         }
     }
 
-    mutating func next(excluding tried: Set<Int> = []) throws -> Int {
+    func next(excluding tried: Set<Int> = []) throws -> Int {
         let choice = self.choose(excluding: tried)
         guard case .backend(let index) = choice else {
             Issue.record("\(choice)")
@@ -35,19 +35,19 @@ private struct Trial {
     }
 
     /// Chooses a backend, and has a session begin there.
-    mutating func begin() throws -> Int {
+    func begin() throws -> Int {
         let index = try self.next()
         self.loads[index] += 1
         return index
     }
 
-    mutating func counts(_ count: Int) throws -> [Int] {
+    func counts(_ count: Int) throws -> [Int] {
         var counts = self.loads.map { _ in 0 }
         for _ in 0..<count { counts[try self.next()] += 1 }
         return counts
     }
 
-    mutating func run(_ count: Int) throws -> [Int] {
+    func run(_ count: Int) throws -> [Int] {
         try (0..<count).map { _ in try self.next() }
     }
 }
@@ -55,14 +55,14 @@ private struct Trial {
 @Suite struct BalancerTests {
     @Test("Round-robin spreads a heavy backend's turns over the round")
     func smooth() throws {
-        var trial = Trial(.roundRobin, [5, 1, 1])
+        let trial = Trial(.roundRobin, [5, 1, 1])
         #expect(try trial.run(14) == [0, 0, 1, 0, 2, 0, 0, 0, 0, 1, 0, 2, 0, 0])
     }
 
     @Test(
         "Over whole rounds each backend has exactly its share", arguments: [[1], [1, 1], [3, 2, 1], [10, 1, 7, 4]])
     func shares(_ weights: [Int]) throws {
-        var trial = Trial(.roundRobin, weights)
+        let trial = Trial(.roundRobin, weights)
         let counts = try trial.counts(weights.reduce(0, +) * 100)
         #expect(counts == weights.map { $0 * 100 })
     }
@@ -70,7 +70,7 @@ private struct Trial {
     @Test(
         "At no time is a backend further than one turn of each other from its share", arguments: [[5, 3, 1], [1, 9]])
     func closeToShare(_ weights: [Int]) throws {
-        var trial = Trial(.roundRobin, weights)
+        let trial = Trial(.roundRobin, weights)
         var counts = weights.map { _ in 0 }
         let total = weights.reduce(0, +)
         for turn in 1...500 {
@@ -83,15 +83,15 @@ private struct Trial {
 
     @Test("Two loops that begin at different turns do not both begin with the first backend")
     func turn() throws {
-        var first = Trial(.roundRobin, [1, 1, 1])
-        var second = Trial(.roundRobin, [1, 1, 1], turn: 1)
+        let first = Trial(.roundRobin, [1, 1, 1])
+        let second = Trial(.roundRobin, [1, 1, 1], turn: 1)
         #expect(try first.run(3) == [0, 1, 2])
         #expect(try second.run(3) == [1, 2, 0])
     }
 
     @Test("A failed backend is left out for this session only")
     func excluding() throws {
-        var trial = Trial(.roundRobin, [1, 1, 1])
+        let trial = Trial(.roundRobin, [1, 1, 1])
         for _ in 0..<30 {
             let first = try trial.next()
             let second = try trial.next(excluding: [first])
@@ -104,14 +104,14 @@ private struct Trial {
 
     @Test("Exclusion does not distort the shares of the others for good")
     func creditsStayBounded() throws {
-        var trial = Trial(.roundRobin, [2, 1])
+        let trial = Trial(.roundRobin, [2, 1])
         for _ in 0..<1000 { #expect(try trial.next(excluding: [0]) == 1) }
         #expect(try trial.counts(300) == [200, 100])
     }
 
     @Test("Least-connections goes where the fewest sessions run for the weight")
     func leastConnections() throws {
-        var trial = Trial(.leastConnections, [1, 2])
+        let trial = Trial(.leastConnections, [1, 2])
         for _ in 0..<30 { _ = try trial.begin() }
         #expect(trial.loads == [10, 20])
         trial.loads[1] = 10
@@ -122,16 +122,16 @@ private struct Trial {
 
     @Test("Least-connections takes turns while nothing runs, by weight")
     func leastConnectionsIdle() throws {
-        var trial = Trial(.leastConnections, [1, 1, 1])
+        let trial = Trial(.leastConnections, [1, 1, 1])
         #expect(try Set(trial.run(3)) == [0, 1, 2])
-        var weighted = Trial(.leastConnections, [3, 1])
+        let weighted = Trial(.leastConnections, [3, 1])
         #expect(try weighted.counts(400) == [300, 100])
     }
 
     @Test("With least-connections a slow backend gets what it gets done")
     func leastConnectionsSlow() throws {
         // Each turn a session begins; backend 0 ends each after 2 turns, backend 1 after 8.
-        var trial = Trial(.leastConnections, [1, 1])
+        let trial = Trial(.leastConnections, [1, 1])
         var ends: [Int: [Int]] = [:]
         var counts = [0, 0]
         for turn in 0..<1000 {
@@ -145,7 +145,7 @@ private struct Trial {
 
     @Test("First keeps to the first that has not failed")
     func first() throws {
-        var trial = Trial(.first, [1, 1])
+        let trial = Trial(.first, [1, 1])
         #expect(try trial.run(3) == [0, 0, 0])
         #expect(try trial.next(excluding: [0]) == 1)
         #expect(trial.choose(excluding: [1, 0]) == .none)
@@ -154,7 +154,7 @@ private struct Trial {
     @Test("A backup is asked only while nobody else can be, by every method", arguments: Balance.allCases)
     func backup(_ balance: Balance) throws {
         // (The backup is written first: its place does not matter.)
-        var trial = Trial(balance, [100, 1, 1], backups: [0])
+        let trial = Trial(balance, [100, 1, 1], backups: [0])
         #expect(try trial.counts(100)[0] == 0)
         trial.unusable = [1]
         #expect(try trial.counts(10) == [0, 0, 10])
@@ -168,14 +168,14 @@ private struct Trial {
 
     @Test("Backups among themselves are chosen by the group's method")
     func backups() throws {
-        var trial = Trial(.roundRobin, [1, 3, 1], backups: [1, 2])
+        let trial = Trial(.roundRobin, [1, 3, 1], backups: [1, 2])
         trial.unusable = [0]
         #expect(try trial.counts(40) == [0, 30, 10])
     }
 
     @Test("A full backend is passed over; where all are, that is said", arguments: Balance.allCases)
     func full(_ balance: Balance) throws {
-        var trial = Trial(balance, [1, 1], limits: [2, 3])
+        let trial = Trial(balance, [1, 1], limits: [2, 3])
         let begun = try (0..<5).map { _ in try trial.begin() }
         #expect(begun.count(where: { $0 == 0 }) == 2)
         #expect(trial.choose() == .full)
@@ -188,7 +188,7 @@ private struct Trial {
 
     @Test("That others are full is no case for a backup")
     func fullIsNotDead() throws {
-        var trial = Trial(.roundRobin, [1, 1], backups: [1], limits: [1, 9])
+        let trial = Trial(.roundRobin, [1, 1], backups: [1], limits: [1, 9])
         #expect(try trial.begin() == 0)
         #expect(trial.choose() == .full)
         trial.unusable = [0]

@@ -1,15 +1,18 @@
 import AdminProtocol
 import FoundationEssentials
+package import Logging
 import Routing
 import SMTPCore
 
 /// Answers the questions of the admin socket from what the relay knows; without any I/O.
 package struct AdminDesk: Sendable {
-    private let state: RelayState
+    let state: RelayState
+    let logger: Logger
 
     /// Answers for the relay whose state this is.
-    package init(_ state: RelayState) {
+    package init(_ state: RelayState, logger: Logger) {
         self.state = state
+        self.logger = logger
     }
 
     /// The answer to a line, without its line end: a line too, with its end. Never fails: what makes no sense is answered so.
@@ -34,6 +37,9 @@ package struct AdminDesk: Sendable {
         }
         switch request {
         case .route(let recipient): return self.route(recipient)
+        case .backends: return self.backends()
+        case .drain(let group, let backend): return self.drain(true, group, backend)
+        case .undrain(let group, let backend): return self.drain(false, group, backend)
         }
     }
 

@@ -59,7 +59,8 @@ package final class AdminService: Service {
                     count.value += 1
                     channel.closeFuture.whenComplete { _ in count.value -= 1 }
                     try channel.pipeline.syncOperations.addHandlers(
-                        IdleStateHandler(readTimeout: Self.patience), IdleCloser(), AdminHandler(AdminDesk(state)))
+                        IdleStateHandler(readTimeout: Self.patience), IdleCloser(),
+                        AdminHandler(AdminDesk(state, logger: logger)))
                 }
             }
             .bind(unixDomainSocketPath: self.path, cleanupExistingSocketFile: true).get()

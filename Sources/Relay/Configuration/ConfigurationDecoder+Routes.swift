@@ -2,56 +2,7 @@ import Routing
 import SMTPCore
 
 extension ConfigurationDecoder {
-    mutating func groups(_ node: YAMLNode, into draft: inout ConfigurationDraft) {
-        for entry in self.entries(node, "groups") ?? [] {
-            let path = "groups.\(entry.key)"
-            draft.groupNames.append(entry.key)
-            guard Self.isName(entry.key) else {
-                self.error(
-                    entry.mark, "groups",
-                    "\"\(entry.key)\" is not a name: 1 to 63 letters, digits, \".\", \"_\" or \"-\"")
-                continue
-            }
-            let keys = Keys("backends", "balance", "identity", "auth", "tls", "message")
-            guard let fields = self.fields(entry.value, path, keys) else { continue }
-            var group = BackendGroup(name: entry.key, backends: [])
-            if let backends = fields["backends"] {
-                group.backends = self.backends(backends, path + ".backends", into: &draft)
-            } else {
-                self.error(entry.mark, path, "it has no backends")
-            }
-            if let balance: Balance = self.choice(fields["balance"], path + ".balance") { group.balance = balance }
-            group.policy = self.policy(fields, path, into: &draft)
-            draft.groups.append(.init(value: group, mark: entry.mark, path: path))
-        }
-    }
-
-    private mutating func backends(_ node: YAMLNode, _ path: String, into draft: inout ConfigurationDraft) -> [Backend]
-    {
-        guard let elements = self.elements(node, path) else { return [] }
-        if elements.isEmpty { self.error(node.mark, path, "there has to be one at least") }
-        var backends: [Backend] = []
-        for (index, element) in elements.enumerated() {
-            let path = "\(path)[\(index)]"
-            var addressNode: YAMLNode? = element
-            var weight = 1
-            if case .mapping = element.content {
-                guard let fields = self.fields(element, path, Keys("address", "weight")) else { continue }
-                addressNode = fields["address"]
-                if addressNode == nil { self.error(element.mark, path, "it has no address") }
-                if let node = fields["weight"] { weight = self.integer(node, path + ".weight", Backend.weights) ?? 1 }
-            }
-            guard let addressNode, let address = self.backendAddress(addressNode, path) else { continue }
-            if backends.contains(where: { $0.address == address }) {
-                self.error(addressNode.mark, path, "\(address) is here a second time; a weight gives it more")
-            }
-            backends.append(Backend(address, weight: weight))
-            draft.backends.append(.init(value: address, mark: addressNode.mark, path: path))
-        }
-        return backends
-    }
-
-    private mutating func backendAddress(_ node: YAMLNode, _ path: String) -> BackendAddress? {
+    mutating func backendAddress(_ node: YAMLNode, _ path: String) -> BackendAddress? {
         guard let text = self.text(node, path, "an address and a port") else { return nil }
         do {
             return try BackendAddress(parsing: text)

@@ -56,9 +56,7 @@ extension RelayConfiguration {
     }
 
     private static func text(_ group: BackendGroup) -> String {
-        let backends = group.backends.map { $0.weight == 1 ? "\($0.address)" : "\($0.address) (weight \($0.weight))" }
-        let balance = backends.count > 1 ? ", \(group.balance.rawValue)" : ""
-        return backends.joined(separator: ", ") + balance + Self.text(group.policy)
+        group.summary + Self.text(group.policy)
     }
 
     private static func text(_ policy: DeliveryPolicy) -> String {

@@ -21,6 +21,8 @@ package final class Endpoint: Sendable {
     private let sessions = Atomic<Int>(0)
     private let healthWord = Atomic<BackendHealth>(BackendHealth())
     private let draining = Atomic<Bool>(false)
+    /// The connections among ``connections`` that wait in a pool.
+    private let resting = Atomic<Int>(0)
 
     /// Makes a place that nothing is known of.
     ///
@@ -40,6 +42,8 @@ package final class Endpoint: Sendable {
 
     /// How many sessions are there, or on their way.
     package var connections: Int { self.sessions.load(ordering: .relaxed) }
+    /// How many of them do something: the others wait in a pool.
+    package var load: Int { self.connections - self.resting.load(ordering: .relaxed) }
     /// Whether it is fit to be asked.
     package var health: BackendHealth { self.healthWord.load(ordering: .acquiring) }
     /// Whether no session is to begin there, by command.
@@ -47,6 +51,15 @@ package final class Endpoint: Sendable {
 
     /// Whether no session is to begin there from now on. Those that run end by themselves.
     func drain(_ isDraining: Bool) { self.draining.store(isDraining, ordering: .relaxed) }
+
+    /// A connection begins to wait in a pool, or does so no more.
+    func rests(_ rests: Bool) {
+        if rests {
+            self.resting.add(1, ordering: .relaxed)
+        } else {
+            self.resting.subtract(1, ordering: .relaxed)
+        }
+    }
 
     /// Counts a session; false, and nothing counted, where there are `limit` (0: no bound).
     func reserve(limit: Int) -> Bool {
@@ -62,9 +75,9 @@ package final class Endpoint: Sendable {
     }
 
     /// The backend could not be reached, or did not greet; returns for how many milliseconds it is ejected now.
-    func failed(_ now: UInt64, _ policy: HealthPolicy, isTrial: Bool) -> UInt64? {
+    func failed(_ now: UInt64, _ policy: HealthPolicy, _ role: BackendHealth.Role) -> UInt64? {
         let jitter = Double.random(in: 0...1)
-        return self.update { $0.failed(now, policy, isTrial: isTrial, jitter: jitter) }
+        return self.update { $0.failed(now, policy, role, jitter: jitter) }
     }
 
     /// The backend greeted; returns whether it had been ejected.
@@ -73,8 +86,8 @@ package final class Endpoint: Sendable {
     }
 
     /// Makes the session that asks the one that tries the backend.
-    func beginTrial(_ now: UInt64, isEarly: Bool) -> Bool {
-        self.update { $0.beginTrial(now, isEarly: isEarly) }
+    func beginTrial(_ now: UInt64, _ policy: HealthPolicy, isEarly: Bool) -> Bool {
+        self.update { $0.beginTrial(now, policy, isEarly: isEarly) }
     }
 
     /// The session that tried the backend ended before anything was known.

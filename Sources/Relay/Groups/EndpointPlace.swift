@@ -6,20 +6,17 @@ import Routing
 final class EndpointPlace {
     let endpoint: Endpoint
     private let state: GroupState
-    /// Whether this is the session that tries a backend that was ejected: it makes a connection of its own.
-    let isTrial: Bool
-    /// Whether that is before the ejection's time is over, since there is no other backend.
-    let isEarlyTrial: Bool
+    /// What the session is to the backend: one that tries it makes a connection of its own.
+    let role: BackendHealth.Role
     /// What holds now for the messages of its group.
     var policy: DeliveryPolicy { self.state.group.policy }
     private var isKnown = false
     private var isOver = false
 
-    init(_ endpoint: Endpoint, _ state: GroupState, isTrial: Bool = false, isEarlyTrial: Bool = false) {
+    init(_ endpoint: Endpoint, _ state: GroupState, _ role: BackendHealth.Role) {
         self.endpoint = endpoint
         self.state = state
-        self.isTrial = isTrial
-        self.isEarlyTrial = isEarlyTrial
+        self.role = role
     }
 
     /// The backend greeted, took EHLO and, where there is to be TLS, has it.
@@ -34,7 +31,7 @@ final class EndpointPlace {
     func failed() {
         guard !self.isKnown else { return }
         self.isKnown = true
-        self.state.failed(self.endpoint, isTrial: self.isTrial)
+        self.state.failed(self.endpoint, self.role)
     }
 
     /// Nothing will be known of the backend by this session: its connection was there before, or a refusal was meant for
@@ -42,14 +39,15 @@ final class EndpointPlace {
     func saysNothing() {
         guard !self.isKnown else { return }
         self.isKnown = true
-        if self.isTrial { self.endpoint.trialAbandoned() }
+        if self.role != .ordinary { self.endpoint.trialAbandoned() }
     }
 
-    /// Gives the place back; once is enough.
+    /// Gives the place back; once is enough. What became of the session may come behind it, at once: a connection closes
+    /// before it is told why.
     func end() {
         guard !self.isOver else { return }
         self.isOver = true
-        self.saysNothing()
+        if self.role != .ordinary, !self.isKnown { self.state.soon { self.saysNothing() } }
         self.state.ended(self.endpoint)
     }
 }

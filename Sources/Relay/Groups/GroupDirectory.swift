@@ -67,8 +67,29 @@ package final class GroupDirectory: Sendable {
         membersOf group: String, _ change: (EndpointTable.Entry) -> [EndpointTable.Member]
     ) {
         self.publish { table in
-            table[group].flatMap { table.replacing(change($0), of: group) }
+            guard let entry = table[group] else { return nil }
+            let members = change(entry)
+            // A backend that was drained is so at its new addresses, too.
+            for member in members where !entry.members.contains(where: { $0.endpoint === member.endpoint }) {
+                let siblings = entry.members.filter { $0.endpoint.configured == member.endpoint.configured }
+                let isDraining = !siblings.isEmpty && siblings.allSatisfy(\.endpoint.isDraining)
+                if isDraining { member.endpoint.drain(true) }
+            }
+            return table.replacing(members, of: group)
         }
+    }
+
+    /// Has no session begin at a place, or has them begin again; returns whether that is news.
+    func drain(_ endpoint: Endpoint, _ isDraining: Bool) -> Bool {
+        guard endpoint.isDraining != isDraining else { return false }
+        endpoint.drain(isDraining)
+        for loop in self.current.withLock({ $0.loops }) {
+            loop.eventLoop.execute {
+                if isDraining { loop.value.drainHook?(endpoint) }
+                loop.value.serve(endpoint.group)
+            }
+        }
+        return true
     }
 
     private func publish(_ make: (EndpointTable) -> EndpointTable?) {
@@ -113,10 +134,11 @@ extension GroupDirectory {
 
     /// A place of a group could not be reached, or did not greet: by a session, or by a probe.
     package func failed(
-        _ endpoint: Endpoint, _ policy: HealthPolicy, isTrial: Bool = false, now: UInt64 = GroupDirectory.now,
+        _ endpoint: Endpoint, _ policy: HealthPolicy, role: BackendHealth.Role = .ordinary,
+        now: UInt64 = GroupDirectory.now,
         logger: Logger
     ) {
-        guard let length = endpoint.failed(now, policy, isTrial: isTrial) else { return }
+        guard let length = endpoint.failed(now, policy, role) else { return }
         let health = endpoint.health
         logger.warning(
             "backend-ejected group=\(endpoint.group) backend=\(endpoint.address) failures=\(health.failures) ejections=\(health.ejections) for=\(length)ms"

@@ -59,24 +59,21 @@ final class GroupState {
                 return choice == .full ? .full : self.earlyTrial(tried)
             }
             let (endpoint, backend) = (self.members[index].endpoint, self.members[index].backend)
-            let isTrial = endpoint.health.phase != .up
-            if isTrial, !endpoint.beginTrial(self.states.now(), isEarly: false) { continue }
-            guard let place = self.reserve(endpoint, backend, isTrial: isTrial) else { continue }
+            let role: BackendHealth.Role = endpoint.health.phase == .up ? .ordinary : .trial
+            guard role == .ordinary || endpoint.beginTrial(self.states.now(), self.group.health, isEarly: false),
+                let place = self.reserve(endpoint, backend, role)
+            else { continue }
             return .place(place)
         }
         return .full
     }
 
-    private func reserve(
-        _ endpoint: Endpoint, _ backend: Backend, isTrial: Bool, isEarlyTrial: Bool = false
-    ) -> EndpointPlace? {
+    private func reserve(_ endpoint: Endpoint, _ backend: Backend, _ role: BackendHealth.Role) -> EndpointPlace? {
         if self.load.reserve(limit: self.group.maxConnections) {
-            if endpoint.reserve(limit: backend.maxConnections) {
-                return EndpointPlace(endpoint, self, isTrial: isTrial, isEarlyTrial: isEarlyTrial)
-            }
+            if endpoint.reserve(limit: backend.maxConnections) { return EndpointPlace(endpoint, self, role) }
             self.load.release()
         }
-        if isTrial { endpoint.trialAbandoned() }
+        if role != .ordinary { endpoint.trialAbandoned() }
         return nil
     }
 
@@ -85,9 +82,8 @@ final class GroupState {
         guard !endpoint.isDraining, !tried.contains(where: { $0 === endpoint }) else { return .unusable }
         let health = endpoint.health
         guard health.phase == .up || health.isDue(self.states.now()) else { return .unusable }
-        let load = endpoint.connections
         let limit = member.backend.maxConnections
-        return limit == 0 || load < limit ? .usable(load: load) : .full
+        return limit == 0 || endpoint.connections < limit ? .usable(load: endpoint.load) : .full
     }
 
     private func isAnyUsable(_ tried: [Endpoint]) -> Bool {
@@ -102,10 +98,10 @@ final class GroupState {
                 && !tried.contains { $0 === member.endpoint }
         }
         for member in ejected.sorted(by: { $0.endpoint.health.time < $1.endpoint.health.time }) {
-            guard member.endpoint.beginTrial(self.states.now(), isEarly: true) else { continue }
-            if let place = self.reserve(member.endpoint, member.backend, isTrial: true, isEarlyTrial: true) {
-                return .place(place)
-            }
+            guard member.endpoint.beginTrial(self.states.now(), self.group.health, isEarly: true),
+                let place = self.reserve(member.endpoint, member.backend, .earlyTrial)
+            else { continue }
+            return .place(place)
         }
         return .unavailable
     }
@@ -118,9 +114,14 @@ extension GroupState {
         self.states.directory.succeeded(endpoint, now: self.states.now(), logger: self.states.logger)
     }
 
-    func failed(_ endpoint: Endpoint, isTrial: Bool) {
+    func failed(_ endpoint: Endpoint, _ role: BackendHealth.Role) {
         self.states.directory.failed(
-            endpoint, self.group.health, isTrial: isTrial, now: self.states.now(), logger: self.states.logger)
+            endpoint, self.group.health, role: role, now: self.states.now(), logger: self.states.logger)
+    }
+
+    /// Does something behind what is being done now.
+    func soon(_ work: @escaping () -> Void) {
+        self.states.eventLoop.assumeIsolated().execute(work)
     }
 
     /// A place is free again: for who waits longest, here and on the other event loops in turn.

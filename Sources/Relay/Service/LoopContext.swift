@@ -12,6 +12,8 @@ package final class LoopContext {
     let logger: Logger
     /// The choosing among backends.
     let groups: GroupStates
+    /// Connections to backends that wait for their next session.
+    let pool: BackendPool
     private var resolver: NameResolver?
     private var lookups: [LookupClient] = []
 
@@ -22,6 +24,8 @@ package final class LoopContext {
         self.state = state
         self.logger = logger
         self.groups = GroupStates(eventLoop: eventLoop, directory: state.groups, logger: logger)
+        self.pool = BackendPool(sweep: self.sweep, state: state)
+        self.groups.drainHook = { [weak pool] in pool?.drain($0) }
     }
 
     /// The client that asks lookups on this loop: one for each place to ask; a reload that changes them makes new ones.
@@ -70,6 +74,7 @@ package final class LoopContext {
         self.lookups = []
         self.resolver?.shutDown()
         self.resolver = nil
+        self.pool.shutDown()
         self.groups.shutDown()
     }
 }

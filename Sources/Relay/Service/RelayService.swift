@@ -92,12 +92,13 @@ package struct RelayService: Service {
     private func bootstrap(_ loops: LoopContexts, listener: Int) -> ServerBootstrap {
         let state = self.state
         return ServerBootstrap(group: self.group)
-            .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelOption(
-                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 4096, maximum: 65536)
-            )
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    // Here and not as options of the bootstrap: each of those costs a future for each client.
+                    try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
+                    try channel.syncOptions?.setOption(
+                        .recvAllocator,
+                        value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 4096, maximum: 65536))
                     let terms = state.forNewSession(at: listener)
                     let count = state.connections.add(1, ordering: .relaxed).newValue
                     channel.closeFuture.whenComplete { _ in state.connections.subtract(1, ordering: .relaxed) }

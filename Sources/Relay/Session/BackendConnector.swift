@@ -9,40 +9,6 @@ import SMTPNIO
 ///
 /// Confined to its event loop, which is the client's: both legs of a session are on one.
 struct BackendConnector {
-    /// A connection to a backend, and how to give its place back.
-    struct Connection {
-        /// The handler that speaks to the backend.
-        let handler: SMTPClientHandler
-        /// The backend, for the log.
-        let address: String
-        /// What holds for messages that go there.
-        let policy: DeliveryPolicy
-        /// Where it is reached, without brackets; nil where a name was resolved, or by a path.
-        let endpoint: (host: String, port: Int)?
-        /// The backend of a group; nil for a server that a lookup named.
-        let backend: BackendAddress?
-        /// The session's place there; nil for a server that a lookup named.
-        let place: EndpointPlace?
-        /// Whether it has served before: it may have ended without our knowing.
-        var isReused = false
-
-        /// The backend greeted, and can be asked.
-        func established() { self.place?.established() }
-
-        /// The session ended, or was ended for want of an answer.
-        func failed(_ failure: SMTPClientFailure) {
-            guard let place = self.place else { return }
-            // Behind a PROXY header a greeting that refuses is meant for the client: who is refused must not be able to
-            // have the backend ejected.
-            if case .session(let error) = failure, self.policy.identity.isProxyHeader,
-                error.code == .refusedSession || error.code == .serviceClosing
-            {
-                return place.saysNothing()
-            }
-            place.failed()
-        }
-    }
-
     /// Why there is no connection.
     enum Refusal: Error {
         /// No backend could be reached, or the attempt was given up.
@@ -94,23 +60,25 @@ struct BackendConnector {
     /// On whose behalf.
     let client: ClientFacts
     let deadline: NIODeadline
+    /// Whether a connection of its own has to be made: one that had served before turned out to be of no use.
+    var isFresh = false
     let attempt = Attempt()
 
     /// Connects, and calls `completion` once, on the event loop. Who gave the attempt up may not be told.
     ///
     /// The handler's session begins at once, and tells `delegate`.
     ///
-    /// - Parameters:
-    ///   - tried: the places of a group that failed for the same transaction.
-    ///   - isFresh: a connection of its own is made.
+    /// - Parameter tried: the places of a group that failed for the same transaction.
     func connect(
-        to destination: Destination, excluding tried: [Endpoint] = [], isFresh: Bool = false,
-        delegate: any SMTPClientDelegate, completion: @escaping (Result<Connection, Refusal>) -> Void
+        to destination: Destination, excluding tried: [Endpoint] = [],
+        delegate: any SMTPClientDelegate, completion: @escaping (Result<BackendConnection, Refusal>) -> Void
     ) {
         switch destination {
         case .group(let group):
             self.connect(to: group, tried: tried, delegate: delegate, completion: completion)
         case .server(let address, _):
+            let shelf = BackendPool.Shelf.server(address)
+            if self.reuse(shelf, delegate, completion) { return }
             let policy = self.snapshot.configuration.lookupPolicy
             let handler = self.makeHandler(policy, delegate)
             self.reach(.socketAddress(address), policy, handler) { error in
@@ -121,16 +89,16 @@ struct BackendConnector {
                 let endpoint = address.port.map { (host: address.ipAddress ?? "", port: $0) }
                 completion(
                     .success(
-                        Connection(
+                        BackendConnection(
                             handler: handler, address: address.hostAndPort, policy: policy, endpoint: endpoint,
-                            backend: nil, place: nil)))
+                            backend: nil, place: nil, shelf: shelf, snapshot: self.snapshot)))
             }
         }
     }
 
     private func connect(
         to group: BackendGroup, tried: [Endpoint], delegate: any SMTPClientDelegate,
-        completion: @escaping (Result<Connection, Refusal>) -> Void
+        completion: @escaping (Result<BackendConnection, Refusal>) -> Void
     ) {
         guard NIODeadline.now() < self.deadline, !self.attempt.isGivenUp else {
             return completion(.failure(.unreachable))
@@ -149,14 +117,18 @@ struct BackendConnector {
 
     private func connect(
         _ choice: GroupState.Choice, of group: BackendGroup, tried: [Endpoint], delegate: any SMTPClientDelegate,
-        completion: @escaping (Result<Connection, Refusal>) -> Void
+        completion: @escaping (Result<BackendConnection, Refusal>) -> Void
     ) {
         switch choice {
         case .place(let place):
+            // A backend that is being tried has to greet.
+            if place.role == .ordinary, self.reuse(.endpoint(ObjectIdentifier(place.endpoint)), delegate, completion) {
+                return place.end()
+            }
             self.connect(at: place, delegate: delegate) { connection in
                 if let connection { return completion(.success(connection)) }
                 // Nobody is to wait for one dead backend after the other.
-                guard !place.isEarlyTrial else { return self.refuse(.unreachable, group, completion) }
+                guard place.role != .earlyTrial else { return self.refuse(.unreachable, group, completion) }
                 self.connect(
                     to: group, tried: tried + [place.endpoint], delegate: delegate, completion: completion)
             }
@@ -165,8 +137,28 @@ struct BackendConnector {
         }
     }
 
+    /// Has a connection from the pool, where one waits there: it was ready before.
+    private func reuse(
+        _ shelf: BackendPool.Shelf, _ delegate: any SMTPClientDelegate,
+        _ completion: (Result<BackendConnection, Refusal>) -> Void
+    ) -> Bool {
+        guard !self.isFresh, let connection = self.context.pool.take(shelf, for: self.snapshot) else { return false }
+        self.reuse(connection, delegate, completion)
+        return true
+    }
+
+    private func reuse(
+        _ connection: BackendConnection, _ delegate: any SMTPClientDelegate,
+        _ completion: (Result<BackendConnection, Refusal>) -> Void
+    ) {
+        connection.serve(delegate)
+        completion(.success(connection))
+        // (Who wanted it may have gone.)
+        if connection.handler.isConnected { delegate.clientReady() }
+    }
+
     private func connect(
-        at place: EndpointPlace, delegate: any SMTPClientDelegate, completion: @escaping (Connection?) -> Void
+        at place: EndpointPlace, delegate: any SMTPClientDelegate, completion: @escaping (BackendConnection?) -> Void
     ) {
         let endpoint = place.endpoint
         let policy = place.policy
@@ -175,9 +167,10 @@ struct BackendConnector {
         self.reach(.endpoint(endpoint), policy, handler) { error in
             guard let error else {
                 return completion(
-                    Connection(
+                    BackendConnection(
                         handler: handler, address: endpoint.name, policy: policy, endpoint: endpoint.resolved,
-                        backend: endpoint.configured, place: place))
+                        backend: endpoint.configured, place: place, shelf: .endpoint(ObjectIdentifier(endpoint)),
+                        snapshot: self.snapshot))
             }
             self.report(error, endpoint.name)
             if !self.attempt.isGivenUp { place.failed() }
@@ -187,7 +180,7 @@ struct BackendConnector {
     }
 
     private func refuse(
-        _ refusal: Refusal, _ group: BackendGroup, _ completion: (Result<Connection, Refusal>) -> Void
+        _ refusal: Refusal, _ group: BackendGroup, _ completion: (Result<BackendConnection, Refusal>) -> Void
     ) {
         if !self.attempt.isGivenUp {
             self.context.logger.warning("group-\(refusal) group=\(group.name) client=\(self.client.name)")
@@ -248,7 +241,7 @@ struct BackendConnector {
         _ target: Target, _ policy: DeliveryPolicy, _ handler: SMTPClientHandler,
         completion: @escaping ((any Error)?) -> Void
     ) {
-        let header = policy.identity.octets(self.client.proxyHeader)
+        let header = policy.identity.sendsHeader ? policy.identity.octets(self.client.proxyHeader) : []
         let timeout = min(self.snapshot.configuration.timeouts.connect, self.deadline - .now())
         let attempt = NIOLoopBound(self.attempt, eventLoop: self.context.eventLoop)
         let bootstrap = ClientBootstrap(group: self.context.eventLoop)
@@ -300,16 +293,6 @@ struct BackendConnector {
         // What was given up has not failed.
         guard !self.attempt.isGivenUp else { return }
         self.context.logger.warning("backend-unreachable backend=\(address) error=\"\(error)\"")
-    }
-}
-
-extension BackendIdentity {
-    /// Whether the backend hears whose session it is before it greets.
-    fileprivate var isProxyHeader: Bool {
-        switch self {
-        case .proxyV1, .proxyV2: true
-        case .none, .xclient, .xforward: false
-        }
     }
 }
 

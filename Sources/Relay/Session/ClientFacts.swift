@@ -26,8 +26,8 @@ struct ClientFacts {
         self.address = proxy?.source ?? address
         self.local = proxy?.destination ?? local
         self.proxy = proxy
-        self.name = self.address.hostAndPort
         self.ip = LookupRequest.clientIP(of: self.address)
+        self.name = self.address.named(self.ip)
     }
 }
 

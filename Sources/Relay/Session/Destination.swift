@@ -46,9 +46,11 @@ package enum RecipientDecision: Equatable, Sendable {
 
 extension SocketAddress {
     /// `192.0.2.1:25` or `[2001:db8::1]:25`; an IPv4 client of a listener for both families by its IPv4 address.
-    package var hostAndPort: String {
+    package var hostAndPort: String { self.named(LookupRequest.clientIP(of: self)) }
+
+    /// The same, of its IP address as ``LookupRequest/clientIP(of:)`` has it.
+    func named(_ host: String) -> String {
         guard let port = self.port else { return self.pathname.map { "unix:\($0)" } ?? "?" }
-        let host = LookupRequest.clientIP(of: self)
-        return host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+        return host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
 }

@@ -37,7 +37,8 @@ extension RelaySession {
     func enlarged(_ mail: MailCommand, for destination: Destination?) -> MailCommand {
         guard let size = mail.size, let destination, self.policy(of: destination).addsReceived else { return mail }
         var mail = mail
-        let (sum, overflows) = size.addingReportingOverflow(UInt64(self.receivedField(for: self.transaction.firstRecipient).length))
+        let (sum, overflows) = size.addingReportingOverflow(
+            UInt64(self.receivedField(for: self.transaction.firstRecipient).length))
         mail.size = overflows ? .max : sum
         return mail
     }
@@ -56,26 +57,17 @@ extension RelaySession {
         self.window.append(octets)
     }
 
-    /// What becomes of the backend's replies.
-    var replyMapping: ReplyMapping {
-        if let mapping = self.mapping { return mapping }
-        let mapping = self.makeMapping()
-        self.mapping = mapping
-        return mapping
-    }
-
-    private func makeMapping() -> ReplyMapping {
-        guard let connection = self.connection, connection.policy.masksReplies else { return ReplyMapping() }
-        return ReplyMapping(
-            serverName: self.serverName, introduced: connection.handler.serverNames,
-            configured: connection.backend, address: connection.endpoint, known: Array(self.recipientDomains))
+    /// A backend's reply without the backend's names, where they are to be hidden.
+    func masked(_ reply: SMTPReply) -> SMTPReply {
+        guard let connection = self.connection, connection.policy.masksReplies else { return reply }
+        return connection.mapping(to: self.serverName).masked(reply, known: self.recipientDomains)
     }
 
     /// A failure whose reply, where it has one, the client may read.
     func masked(_ failure: SMTPClientFailure) -> SMTPClientFailure {
         switch failure {
         case .session(let error):
-            .session(ClientSessionError(code: error.code, reply: self.replyMapping.masked(error.reply)))
+            .session(ClientSessionError(code: error.code, reply: self.masked(error.reply)))
         case .syntax, .answeredUnasked, .injection, .tls, .timeout, .closed:
             failure
         }

@@ -26,7 +26,7 @@ struct LegHistory {
 extension RelaySession {
     /// Whether a connection ended as one does that was kept for too long: before the backend had taken MAIL on it. That says
     /// nothing of the backend, and a fresh connection to it will do.
-    func isStale(_ connection: BackendConnector.Connection, _ failure: SMTPClientFailure) -> Bool {
+    func isStale(_ connection: BackendConnection, _ failure: SMTPClientFailure) -> Bool {
         guard connection.isReused, !self.legs.hasRetried, connection.handler.mailVerdict != .accepted else {
             return false
         }
@@ -50,7 +50,7 @@ extension RelaySession {
     }
 
     /// What there is instead of the leg that failed.
-    func alternative(to connection: BackendConnector.Connection, isStale: Bool) -> RelayTransaction.Alternative {
+    func alternative(to connection: BackendConnection, isStale: Bool) -> RelayTransaction.Alternative {
         var alternative = RelayTransaction.Alternative(hasLeg: false, hasMessage: self.window.isOpen)
         let step = self.transaction.step
         if isStale {

@@ -12,7 +12,7 @@ import SMTPNIO
 
 extension RelaySession {
     /// What is to be said on a connection behind EHLO, and behind TLS; nil where there is no password to log in with.
-    private func introduction(of connection: BackendConnector.Connection) -> ClientIntroduction? {
+    private func introduction(of connection: BackendConnection) -> ClientIntroduction? {
         let policy = connection.policy
         var introduction = ClientIntroduction(needsXForward: policy.identity == .xforward)
         // What a lookup said is for the server that it named.
@@ -50,7 +50,7 @@ extension RelaySession {
     }
 
     /// Introduces the connection, if that is to be done; false where it is not, and a transaction can begin.
-    func introduces(_ connection: BackendConnector.Connection) -> Bool {
+    func introduces(_ connection: BackendConnection) -> Bool {
         guard self.introduced == nil else { return false }
         guard let introduction = self.introduction(of: connection) else {
             let reply = SMTPReply(451, .init(4, 7, 0), "no password to log in with")

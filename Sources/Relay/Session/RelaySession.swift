@@ -30,7 +30,7 @@ final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
     var legs = LegHistory()
     /// What a lookup said of a recipient that has to wait for those in front of it.
     var heldVerdict: (recipient: RecipientCommand, verdict: Result<LookupVerdict, LookupError>)?
-    private(set) var connection: BackendConnector.Connection?
+    private(set) var connection: BackendConnection?
     /// The connection that is being made; nil where none is.
     private var attempt: BackendConnector.Attempt?
     /// Counts connections, so that the outcome of one that nobody waits for any more is known as such.
@@ -38,10 +38,8 @@ final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
     /// Counts the recipients that were decided, so that a lookup's answer that comes too late for its own recipient is
     /// not taken for the next one's.
     var decisionID: UInt64 = 0
-    /// What becomes of the replies of the connection's backend; nil where that has to be found out anew.
-    var mapping: ReplyMapping?
     /// The domains of the transaction's first recipients: no names of the backend's, even where it has the same.
-    private(set) var recipientDomains: Set<String> = []
+    private(set) var recipientDomains: [String] = []
     private(set) var mailLine = ByteBuffer()
     private(set) var recipientLine = ByteBuffer()
     /// As whom the last lookup would have a backend take the client (Auth-User, Auth-Pass); nil where it did not say.
@@ -109,8 +107,7 @@ extension RelaySession {
         self.leaveOutdatedLeg()
         self.mailLine = line
         let now = Int64(Date().timeIntervalSince1970)
-        self.recipientDomains = []
-        self.mapping = nil
+        self.recipientDomains.removeAll(keepingCapacity: true)
         self.heldVerdict = nil
         self.legs.clear()
         self.connection?.isReused = true
@@ -127,8 +124,10 @@ extension RelaySession {
         self.recipientLine = line
         if case .mailbox(let mailbox) = recipient.forwardPath {
             // Recipients that are refused have no bound: what is kept of them must have one.
-            if self.recipientDomains.count < Self.mostDomains { self.recipientDomains.insert(mailbox.domain) }
-            self.mapping?.reveal(mailbox.domain)
+            let domain = mailbox.domain
+            if self.recipientDomains.count < Self.mostDomains, self.recipientDomains.last != domain {
+                self.recipientDomains.append(domain)
+            }
         }
         self.perform(self.transaction.recipient(recipient))
     }
@@ -195,7 +194,7 @@ extension RelaySession {
         if let connection = self.connection {
             connection.established()
             // What it says to a client that it was told of is another matter.
-            if self.introduced == nil, let backend = connection.backend {
+            if self.introduced == nil, !connection.isReused, let backend = connection.backend {
                 let capabilities = connection.handler.capabilities
                 if self.context.state.learn(capabilities, of: backend) {
                     self.context.logger.learnt(capabilities, of: backend)
@@ -214,7 +213,7 @@ extension RelaySession {
         }
         self.perform(
             self.transaction.answered(
-                question, self.replyMapping.masked(reply), isOpen: self.connection?.handler.isOpen ?? false))
+                question, self.masked(reply), isOpen: self.connection?.handler.isOpen ?? false))
     }
 
     func clientFailed(_ failure: SMTPClientFailure) {
@@ -240,11 +239,10 @@ extension RelaySession {
         self.connectionID += 1
         let id = self.connectionID
         let connector = BackendConnector(
-            context: self.context, snapshot: self.snapshot, client: self.client, deadline: self.deadline)
+            context: self.context, snapshot: self.snapshot, client: self.client, deadline: self.deadline,
+            isFresh: self.legs.hasRetried)
         self.attempt = connector.attempt
-        connector.connect(
-            to: destination, excluding: self.legs.failed, isFresh: self.legs.hasRetried, delegate: self
-        ) { result in
+        connector.connect(to: destination, excluding: self.legs.failed, delegate: self) { result in
             let connection = try? result.get()
             guard id == self.connectionID, !self.isClosed else {
                 connection?.handler.close()
@@ -253,7 +251,6 @@ extension RelaySession {
             self.attempt = nil
             self.connection = connection
             self.introduced = nil
-            self.mapping = nil
             guard case .failure(let refusal) = result else { return }
             self.perform(self.transaction.failed(refusal == .busy ? .busy : .unreachable, alternative: .none))
             self.server?.resumeReading()
@@ -265,9 +262,10 @@ extension RelaySession {
         if !self.isIntroductionValid { self.perform(self.transaction.legOutdated()) }
     }
 
-    /// Takes leave of the backend.
+    /// Takes leave of the backend, or leaves it to the next client.
     private func leave() {
-        self.forgetConnection()?.handler.quit()
+        guard let connection = self.forgetConnection(), !self.context.pool.put(connection) else { return }
+        connection.handler.quit()
     }
 
     private func closeConnection() {
@@ -276,7 +274,7 @@ extension RelaySession {
     }
 
     /// Neither the connection nor one that is being made is this session's any more.
-    private func forgetConnection() -> BackendConnector.Connection? {
+    private func forgetConnection() -> BackendConnection? {
         self.connectionID += 1
         self.attempt?.giveUp()
         self.attempt = nil
@@ -375,6 +373,8 @@ extension RelaySession {
             self.server?.dataCompleted(reply, terms: self.messageTerms)
         case .message(let reply):
             self.log.completed(self.context.logger, reply, backend: backend, self.client.name)
+            // Whoever sends next may have it: a client that says nothing more must not hold a backend's connection.
+            if self.connection?.isShareable == true { self.perform(self.transaction.legOutdated()) }
             self.server?.messageCompleted(reply)
         case .nobody(let reply):
             self.log.replyLost(self.context.logger, reply, backend: backend, self.client.name)

@@ -33,7 +33,8 @@ extension RelayTransaction {
     package mutating func recipient(_ recipient: RecipientCommand) -> Action {
         switch self.phase {
         case .open, .gathering: break
-        case .idle, .deciding, .connecting, .replaying, .asking, .preparing, .sending, .discarding, .answering, .orphaned:
+        case .idle, .deciding, .connecting, .replaying, .asking, .preparing, .sending, .discarding, .answering,
+            .orphaned:
             preconditionFailure("RCPT outside of a transaction, or behind one that is not answered")
         }
         if let lost = self.lost {

@@ -175,7 +175,8 @@ extension RelayTransaction {
 
     /// The client waits for nothing that the leg was asked. Where recipients were accepted, a new leg is made when it asks
     /// for something; without any, the next recipient gets one anyway.
-    private mutating func failedBetweenQuestions(_ failure: Failure, _ reply: SMTPReply, isReplaceable: Bool) -> Action {
+    private mutating func failedBetweenQuestions(_ failure: Failure, _ reply: SMTPReply, isReplaceable: Bool) -> Action
+    {
         if let fixed = self.fixed {
             if isReplaceable {
                 self.leg = .lost(fixed)

@@ -22,12 +22,15 @@ package struct ReplyMapping: Sendable {
 
     private let serverName: String
     /// What is replaced, in lower case, the longest first.
-    private var names: [[UInt8]]
+    private let names: [[UInt8]]
+    /// The octets that names begin with, in either case.
+    private let initials: Set256
 
     /// Makes a mapping that leaves texts as they are: `replies: pass`.
     package init() {
         self.serverName = ""
         self.names = []
+        self.initials = Set256()
     }
 
     /// Makes a mapping that replaces a backend's names by `serverName`.
@@ -37,11 +40,9 @@ package struct ReplyMapping: Sendable {
     ///     it has no dot, counts where both are the same.
     ///   - configured: the backend as the configuration has it; nil where a lookup named it.
     ///   - address: its IP address, without brackets, and its port; nil where it has none.
-    ///   - known: names that the client itself has said, such as its recipients' domains: they give nothing away.
     package init(
         serverName: String, introduced: [String], configured: BackendAddress?,
-        address: (host: String, port: Int)? = nil,
-        known: [String] = []
+        address: (host: String, port: Int)? = nil
     ) {
         var names: Set<String> = []
         for name in introduced where name.utf8.contains(where: { $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: ":") }) {
@@ -59,20 +60,21 @@ package struct ReplyMapping: Sendable {
         case nil: break
         }
         if let address { names.formUnion(Self.spellings(address.host, address.port)) }
-        let known = Set((known + [serverName]).map(\.lowercasedASCII))
+        let own = serverName.lowercasedASCII
         self.serverName = serverName
         self.names =
             names.map(\.lowercasedASCII)
             .filter { name in
-                !known.contains(name) && !Self.commonWords.contains(name) && name.utf8.count >= Self.shortestLabel
+                name != own && !Self.commonWords.contains(name) && name.utf8.count >= Self.shortestLabel
             }
             .map { Array($0.utf8) }
             .sorted { $0.count > $1.count }
-    }
-
-    /// The client has said this name: it gives nothing away any more.
-    package mutating func reveal(_ name: String) {
-        self.names.removeAll { $0.elementsEqual(name.utf8.lazy.map(lowerCased)) }
+        var initials = Set256()
+        for initial in self.names.compactMap(\.first) {
+            initials.insert(initial)
+            if (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(initial) { initials.insert(initial & ~0x20) }
+        }
+        self.initials = initials
     }
 
     /// The ways to write an address: alone, in brackets as RFC 5321 has literals, with the port.
@@ -83,26 +85,41 @@ package struct ReplyMapping: Sendable {
     }
 
     /// The reply as the client gets it.
-    package func relayed(_ reply: SMTPReply) -> SMTPReply { self.masked(reply.relayed) }
+    package func relayed(_ reply: SMTPReply, known: [String] = []) -> SMTPReply {
+        self.masked(reply.relayed, known: known)
+    }
 
     /// The reply with the backend's names replaced, and its codes as they are.
-    package func masked(_ reply: SMTPReply) -> SMTPReply {
-        guard !self.names.isEmpty else { return reply }
+    ///
+    /// - Parameter known: names that the client itself has said, such as its recipients' domains: they give nothing away.
+    package func masked(_ reply: SMTPReply, known: [String] = []) -> SMTPReply {
+        guard !self.names.isEmpty, self.hasName(reply.text.utf8Span.span) else { return reply }
+        let names = self.names.filter { name in
+            !known.contains { $0.utf8.count == name.count && name.elementsEqual($0.utf8.lazy.map(lowerCased)) }
+        }
         let lines = reply.lines
-        let masked = lines.map(self.masked)
+        let masked = lines.map { self.masked($0, names) }
         return masked == lines ? reply : SMTPReply(reply.replyCode, reply.enhancedStatusCode, lines: masked)
     }
 }
 
 extension ReplyMapping {
+    /// Whether one of the names may stand there: almost no reply has one, and is not copied then.
+    private func hasName(_ text: Span<UInt8>) -> Bool {
+        for start in text.indices where self.initials.contains(text[start]) {
+            if self.name(in: text, at: start, self.names) != nil { return true }
+        }
+        return false
+    }
+
     /// The text with each of the names, where it stands as a word of its own, replaced.
-    private func masked(_ text: String) -> String {
+    private func masked(_ text: String, _ names: [[UInt8]]) -> String {
         let octets = Array(text.utf8)
         var result: [UInt8] = []
         var index = 0
         var lastEnd = -1
         while index < octets.count {
-            guard let name = self.name(in: octets, at: index) else {
+            guard let name = self.name(in: octets.span, at: index, names) else {
                 result.append(octets[index])
                 index += 1
                 continue
@@ -123,20 +140,23 @@ extension ReplyMapping {
     }
 
     /// How long the name is that begins here; nil where none does.
-    private func name(in text: [UInt8], at start: Int) -> Int? {
+    private func name(in text: Span<UInt8>, at start: Int, _ names: [[UInt8]]) -> Int? {
+        for index in names.indices where Self.stands(names[index], in: text, at: start) { return names[index].count }
+        return nil
+    }
+
+    private static func stands(_ name: [UInt8], in text: Span<UInt8>, at start: Int) -> Bool {
+        guard start + name.count <= text.count else { return false }
+        for offset in name.indices where lowerCased(text[start + offset]) != name[offset] { return false }
         let isWithinName =
-            start > 0 && (Self.isPartOfName(text[start - 1]) || text[start - 1] == UInt8(ascii: "."))
-        return self.names.first { name in
-            guard start + name.count <= text.count else { return false }
-            for (offset, octet) in name.enumerated() where lowerCased(text[start + offset]) != octet { return false }
-            // A bracket is a boundary by itself.
-            if isWithinName, name.first.map(Self.isPartOfName) == true { return false }
-            let end = start + name.count
-            guard end < text.count, name.last.map(Self.isPartOfName) == true else { return true }
-            // A dot may end the sentence, or lead on to the rest of a longer name.
-            let next = text[end] == UInt8(ascii: ".") && end + 1 < text.count ? text[end + 1] : text[end]
-            return !Self.isPartOfName(next)
-        }?.count
+            start > 0 && (self.isPartOfName(text[start - 1]) || text[start - 1] == UInt8(ascii: "."))
+        // A bracket is a boundary by itself.
+        if isWithinName, name.first.map(self.isPartOfName) == true { return false }
+        let end = start + name.count
+        guard end < text.count, name.last.map(self.isPartOfName) == true else { return true }
+        // A dot may end the sentence, or lead on to the rest of a longer name.
+        let next = text[end] == UInt8(ascii: ".") && end + 1 < text.count ? text[end + 1] : text[end]
+        return !self.isPartOfName(next)
     }
 
     private static func isPartOfName(_ octet: UInt8) -> Bool {
@@ -144,6 +164,15 @@ extension ReplyMapping {
             || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(octet)
             || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(lowerCased(octet))
     }
+}
+
+/// A set of octets.
+private struct Set256: Sendable {
+    private var bits = SIMD4<UInt64>()
+
+    func contains(_ octet: UInt8) -> Bool { self.bits[Int(octet >> 6)] >> UInt64(octet & 63) & 1 != 0 }
+
+    mutating func insert(_ octet: UInt8) { self.bits[Int(octet >> 6)] |= 1 << UInt64(octet & 63) }
 }
 
 private func lowerCased(_ octet: UInt8) -> UInt8 {

@@ -30,26 +30,27 @@ struct TransactionLog {
     /// The message's fate is known: the backend's answer, or what stands for it.
     func completed(_ logger: Logger, _ reply: SMTPReply, backend: String?, _ client: String) {
         switch reply {
-        case .ambiguous: logger.warning("\(self.line("ambiguous", reply, backend, client))")
-        case _ where reply.isPositiveCompletion: logger.info("\(self.line("delivered", reply, backend, client))")
-        default: logger.info("\(self.line("refused", reply, backend, client))")
+        case .ambiguous: logger.warning(.init(stringLiteral: self.line("ambiguous", reply, backend, client)))
+        case _ where reply.isPositiveCompletion:
+            logger.info(.init(stringLiteral: self.line("delivered", reply, backend, client)))
+        default: logger.info(.init(stringLiteral: self.line("refused", reply, backend, client)))
         }
     }
 
     /// The relay itself refused the message.
     func refused(_ logger: Logger, _ reply: SMTPReply, _ client: String) {
-        logger.info("\(self.line("refused", reply, nil, client))")
+        logger.info(.init(stringLiteral: self.line("refused", reply, nil, client)))
     }
 
     /// The client left in the middle of the message.
     func abandoned(_ logger: Logger, _ client: String) {
-        logger.info("\(self.line("client-lost", nil, nil, client))")
+        logger.info(.init(stringLiteral: self.line("client-lost", nil, nil, client)))
     }
 
     /// The client left behind its message, and never heard what became of it.
     func replyLost(_ logger: Logger, _ reply: SMTPReply, backend: String?, _ client: String) {
         let word = reply.isPositiveCompletion ? "delivered-reply-lost" : "refused-reply-lost"
-        logger.warning("\(self.line(word, reply, backend, client))")
+        logger.warning(.init(stringLiteral: self.line(word, reply, backend, client)))
     }
 
     /// The backend left, or said what it must not.
@@ -67,17 +68,24 @@ struct TransactionLog {
 
     /// `word key=value …`: composed here and not as metadata, which costs a dictionary a message.
     private func line(_ word: String, _ reply: SMTPReply?, _ backend: String?, _ client: String) -> String {
-        var line = word
-        line.reserveCapacity(256)
-        line +=
-            " id=\(self.id) client=\(client) from=\(Self.value("<\(self.reversePath)>")) recipients=\(self.accepted)"
-        if self.refused > 0 { line += " recipients-refused=\(self.refused)" }
-        if self.receipt.size > 0 { line += " size=\(self.receipt.size)" }
-        if self.receipt.bareLineFeeds > 0 { line += " bare-lf=\(self.receipt.bareLineFeeds)" }
-        if self.receipt.bareCarriageReturns > 0 { line += " bare-cr=\(self.receipt.bareCarriageReturns)" }
-        if let backend = backend ?? self.lostBackend { line += " backend=\(backend)" }
-        if let reply { line += " reply=\(Self.value("\(reply)"))" }
-        return line
+        var line: [UInt8] = []
+        line.reserveCapacity(384)
+        func append(_ key: String, _ value: String) {
+            line.append(contentsOf: key.utf8)
+            line.append(contentsOf: value.utf8)
+        }
+        append(word, " id=")
+        append(self.id, " client=")
+        append(client, " from=")
+        append(Self.value("<\(self.reversePath)>"), " recipients=")
+        append("\(self.accepted)", "")
+        if self.refused > 0 { append(" recipients-refused=", "\(self.refused)") }
+        if self.receipt.size > 0 { append(" size=", "\(self.receipt.size)") }
+        if self.receipt.bareLineFeeds > 0 { append(" bare-lf=", "\(self.receipt.bareLineFeeds)") }
+        if self.receipt.bareCarriageReturns > 0 { append(" bare-cr=", "\(self.receipt.bareCarriageReturns)") }
+        if let backend = backend ?? self.lostBackend { append(" backend=", backend) }
+        if let reply { append(" reply=", Self.value(reply.description)) }
+        return String(decoding: line, as: UTF8.self)
     }
 
     /// The text with `?` for what nobody sees: marks that turn the order of letters round, or end a line for some viewer,

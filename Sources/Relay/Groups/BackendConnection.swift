@@ -1,0 +1,121 @@
+import NIOCore
+import Routing
+import SMTPCore
+import SMTPNIO
+
+/// A connection to a backend: of one client's session, or of the pool in between.
+///
+/// Confined to its event loop.
+final class BackendConnection {
+    /// The handler that speaks to the backend.
+    let handler: SMTPClientHandler
+    /// The backend, for the log.
+    let address: String
+    /// What holds for messages that go there.
+    let policy: DeliveryPolicy
+    /// Where it is reached, without brackets; nil where a name was resolved, or by a path.
+    let endpoint: (host: String, port: Int)?
+    /// The backend of a group; nil for a server that a lookup named.
+    let backend: BackendAddress?
+    /// The session's place there; nil for a server that a lookup named.
+    let place: EndpointPlace?
+    /// Where the pool keeps it.
+    let shelf: BackendPool.Shelf
+    /// By which configuration it was made: after a reload nobody else has it.
+    let snapshot: RelaySnapshot
+
+    /// Whether it has served before: it may have ended without our knowing.
+    var isReused = false
+    /// How many clients it has served, this one included.
+    private(set) var uses = 1
+    /// When it was made.
+    private let made = NIODeadline.now()
+    /// What becomes of its replies, and by which name of ours; made with the first.
+    private var mapping: (name: String, value: ReplyMapping)?
+    /// Until when the pool keeps it.
+    private(set) var restsUntil = NIODeadline.distantFuture
+    private weak var pool: BackendPool?
+
+    init(
+        handler: SMTPClientHandler, address: String, policy: DeliveryPolicy, endpoint: (host: String, port: Int)?,
+        backend: BackendAddress?, place: EndpointPlace?, shelf: BackendPool.Shelf, snapshot: RelaySnapshot
+    ) {
+        self.handler = handler
+        self.address = address
+        self.policy = policy
+        self.endpoint = endpoint
+        self.backend = backend
+        self.place = place
+        self.shelf = shelf
+        self.snapshot = snapshot
+    }
+
+    /// Whether any client's session may have it: the backend was told of none.
+    var isShareable: Bool {
+        self.policy.pool.size > 0 && self.policy.identity == .none && self.policy.login == nil
+    }
+
+    /// What becomes of its replies where `serverName` stands for the backend.
+    func mapping(to serverName: String) -> ReplyMapping {
+        if let mapping = self.mapping, mapping.name == serverName { return mapping.value }
+        let value = ReplyMapping(
+            serverName: serverName, introduced: self.handler.serverNames, configured: self.backend,
+            address: self.endpoint)
+        self.mapping = (serverName, value)
+        return value
+    }
+
+    /// The backend greeted, and can be asked.
+    func established() { self.place?.established() }
+
+    /// The session ended, or was ended for want of an answer.
+    func failed(_ failure: SMTPClientFailure) {
+        guard let place = self.place else { return }
+        // Behind a PROXY header a greeting that refuses is meant for the client: who is refused must not be able to
+        // have the backend ejected.
+        if case .session(let error) = failure, self.policy.identity.sendsHeader,
+            error.code == .refusedSession || error.code == .serviceClosing
+        {
+            return place.saysNothing()
+        }
+        place.failed()
+    }
+}
+
+// MARK: In the pool
+
+extension BackendConnection: SMTPClientDelegate {
+    /// Waits in the pool for its next session; false where it had better end.
+    func rest(in pool: BackendPool, now: NIODeadline) -> Bool {
+        let bounds = self.policy.pool
+        guard bounds.uses == 0 || self.uses < bounds.uses, self.place?.endpoint.isDraining != true else { return false }
+        let until = min(now + TimeAmount(bounds.idle), self.made + TimeAmount(bounds.age))
+        guard until > now, self.handler.rest(with: self) else { return false }
+        self.pool = pool
+        self.restsUntil = until
+        self.place?.endpoint.rests(true)
+        return true
+    }
+
+    /// Leaves the pool, for a session or for good.
+    func awake() {
+        self.pool = nil
+        self.place?.endpoint.rests(false)
+    }
+
+    /// Serves another session.
+    func serve(_ delegate: any SMTPClientDelegate) {
+        self.isReused = true
+        self.uses += 1
+        self.handler.serve(delegate)
+    }
+
+    func clientFailed(_ failure: SMTPClientFailure) {
+        self.pool?.remove(self)
+    }
+
+    // Nothing is asked meanwhile.
+    func clientReady() {}
+    func clientAnswered(_ question: ClientSession.Question, _ reply: SMTPReply) {}
+    func clientWritabilityChanged(_ isWritable: Bool) {}
+}
