@@ -98,7 +98,8 @@ struct RelayFailoverTests {
         #expect(message?.forwardPaths.count == 3)
         #expect(message?.content == String(Self.content.dropLast(1)).replacingOccurrences(of: "\r\n.", with: "\r\n.."))
         #expect(record.looseCommands == 0)
-        #expect(message.map { String(decoding: $0.wire, as: UTF8.self).components(separatedBy: "Received:").count } == 2)
+        #expect(
+            message.map { String(decoding: $0.wire, as: UTF8.self).components(separatedBy: "Received:").count } == 2)
     }
 
     @Test("A backend that goes before the dot", arguments: faults, Manner.allCases)
@@ -217,7 +218,8 @@ struct RelayFailoverTests {
         let dialogue = try trial.greeted()
         try dialogue.deliver("Subject: one\r\n\r\nx")
         // It says 421 to what comes next on the old connection, and is as always on a new one.
-        for (number, answer) in [Answer.close, .say("421 4.3.2 idle for too long"), .say("451 4.7.0 too many")].enumerated()
+        for (number, answer) in [Answer.close, .say("421 4.3.2 idle for too long"), .say("451 4.7.0 too many")]
+            .enumerated()
         {
             var script = ScriptedBackend.Script()
             script.others = [:]

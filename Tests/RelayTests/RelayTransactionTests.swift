@@ -180,7 +180,8 @@ private func sending() -> RelayTransaction {
             _ = transaction.recipient(recipient(name))
             #expect(transaction.forwarded(group("app")) == .connect(group("app")))
             #expect(
-                transaction.failed(.unreachable, alternative: .none) == .closeLegAndAnswer(.recipient(.backendUnreachable, closing: false)))
+                transaction.failed(.unreachable, alternative: .none)
+                    == .closeLegAndAnswer(.recipient(.backendUnreachable, closing: false)))
         }
     }
 
@@ -199,10 +200,14 @@ private func sending() -> RelayTransaction {
         var asking = accepted()
         _ = asking.recipient(recipient("e@d.example"))
         _ = asking.forwarded(group("app"))
-        #expect(asking.failed(.session(.closed), alternative: .none) == .closeLegAndAnswer(.recipient(.backendLost, closing: false)))
+        #expect(
+            asking.failed(.session(.closed), alternative: .none)
+                == .closeLegAndAnswer(.recipient(.backendLost, closing: false)))
         var deciding = accepted()
         _ = deciding.recipient(recipient("e@d.example"))
-        #expect(deciding.failed(.session(.closed), alternative: .none) == .closeLegAndAnswer(.recipient(.backendLost, closing: false)))
+        #expect(
+            deciding.failed(.session(.closed), alternative: .none)
+                == .closeLegAndAnswer(.recipient(.backendLost, closing: false)))
         #expect(deciding.forwarded(group("app")) == .none)
         var preparing = accepted()
         _ = preparing.dataRequested()
