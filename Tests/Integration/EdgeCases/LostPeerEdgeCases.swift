@@ -102,12 +102,14 @@ struct LostPeerEdgeCases {
             let content =
                 "Subject: x\r\n\r\n" + String(repeating: String(repeating: "x", count: 98) + "\r\n", count: 400)
             if chunked {
-                try dialogue.send(bytes: Array("BDAT \(content.utf8.count) LAST\r\n\(content)".utf8))
+                try dialogue.say(octets: "BDAT \(content.utf8.count)\r\n\(content)", gets: "250 2.0.0")
             } else {
                 try dialogue.say("DATA", gets: "354 ")
-                try dialogue.send(bytes: Array((content + ".\r\n").utf8))
+                try dialogue.send(bytes: Array(content.utf8))
             }
-            try dialogue.gets("250 2.0.0 taken")
+            // (Behind the end of the message it would be case 48.)
+            _ = try trial.relay.program.line { $0.contains(" failover ") }
+            try dialogue.say(chunked ? "BDAT 0 LAST" : ".", gets: "250 2.0.0 taken")
             try dialogue.expectInStep()
             let record = other.wait { $0.messages.count == 1 }
             #expect(record.messages.map { String(decoding: $0.octets, as: UTF8.self) + "\r\n" } == [content])

@@ -207,9 +207,18 @@ struct PipeliningEdgeCases {
             let recipients = ["one", "two", "three", "four"].map { "RCPT TO:<\($0)@flxw.de>\r\n" }.joined()
             try dialogue.send(bytes: Array("MAIL FROM:<a@b.example>\r\n\(recipients)DATA\r\n".utf8))
             try dialogue.gets("250 2.0.0")
-            try dialogue.gets("250 2.1.5")
-            // The first was accepted and is lost with the connection: so is whoever comes behind, and the message.
-            for _ in 0..<4 { try dialogue.gets("451 4.") }
+            let first = try dialogue.reply()
+            if first.code == 250 {
+                // It was accepted and is lost with the connection: so is whoever comes behind, and the message.
+                for _ in 0..<4 { try dialogue.gets("451 4.") }
+            } else {
+                // A reset may take replies with it that had been sent, and those to a batch are sent together.
+                guard case .reset = answer, isPipelining, first.is(451, "4.") else {
+                    throw dialogue.failure("the first was answered")
+                }
+                for _ in 0..<3 { try dialogue.gets("451 4.") }
+                try dialogue.gets("554 5.5.1")
+            }
             try dialogue.expectInStep()
             try dialogue.say("RSET", gets: "250")
             try dialogue.quit()
