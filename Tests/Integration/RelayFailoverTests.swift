@@ -248,6 +248,42 @@ struct RelayFailoverTests {
         try dialogue.quit()
     }
 
+    @Test("What is kept of messages has a bound for each and for all")
+    func memory() async throws {
+        let none = try await Self.grown("replay-window: 0")
+        let bounded = try await Self.grown("replay-total: 1MiB")
+        let most = try await Self.grown("connections: 1000")
+        // (What sessions need beside it is not the same every time.)
+        #expect(bounded - none <= 5 * 1024, "\(bounded) kB instead of \(none)")
+        // Twice the window for each, however small the pieces that it came in.
+        #expect(most - none <= 100 * 2 * 64 + 3 * 1024, "\(most) kB instead of \(none)")
+        print("    100 messages of 60,000 octets, before the dot: \(none) kB, \(bounded) kB, \(most) kB")
+    }
+
+    /// By how many kB a relay with these limits grows while 100 clients are in the middle of a message of 60,000 octets.
+    private static func grown(_ limits: String) async throws -> Int {
+        let network = try TestNetwork()
+        let backends = try [2525, 2527].map { try ScriptedBackend(network, port: UInt16($0)) }
+        let relay = try RelayUnderTest(in: network, Self.settings + "\nlimits: {\(limits)}")
+        return try await waiting {
+            let clients = try (0..<100).map { _ in try relay.greeted() }
+            for client in clients { try client.beginData() }
+            let before = try relay.memory("VmRSS")
+            let piece = Array((String(repeating: "x", count: 1498) + "\r\n").utf8)
+            for _ in 0..<40 {
+                for client in clients { try client.socket.send(piece) }
+            }
+            // (One that says nothing else has been read to its end when another, which came later, has an answer.)
+            let last = try relay.greeted()
+            try last.deliver("Subject: last\r\n\r\nx")
+            let grown = try relay.memory("VmRSS") - before
+            for client in clients { try client.say(".", gets: "250 2.0.0 taken") }
+            for client in clients + [last] { try client.quit() }
+            try check(backends[0].wait { $0.messages.count == 101 }.messages.count == 101, "messages are missing")
+            return grown
+        }
+    }
+
     @Test("Backends that are killed at random under load: nothing is lost, nothing comes twice, nobody sees an error")
     func load() throws {
         let network = try TestNetwork()
