@@ -66,6 +66,16 @@ public struct ClientSession: Sendable {
         case nothing
     }
 
+    /// What a server thinks of MAIL.
+    public enum MailVerdict: UInt8, Sendable {
+        /// It was not asked, or has not answered.
+        case none
+        /// It took it.
+        case accepted
+        /// It refused it: that is the answer to each of the recipients.
+        case refused
+    }
+
     /// Commands about an envelope that wait for their replies.
     struct Exchange {
         enum Step: UInt8 { case rset, xforward, mail, rcpt }
@@ -118,6 +128,8 @@ public struct ClientSession: Sendable {
     var state = State.greeting
     /// What the server said of itself; nothing before ``Action/ready``.
     public internal(set) var capabilities = ServerCapabilities()
+    /// What the server said to the last transaction's MAIL.
+    public private(set) var mailVerdict = MailVerdict.none
     /// The names by which the server introduced itself: the first words of its greeting and of its reply to EHLO.
     public private(set) var serverNames: [String] = []
 
@@ -181,6 +193,7 @@ extension ClientSession {
         _ mail: MailCommand, _ recipients: [RecipientCommand], forwarding: [ClientAttribute] = []
     ) -> Action {
         guard case .idle(let isDirty) = self.state else { preconditionFailure("the session is not idle") }
+        self.mailVerdict = .none
         let forwards = self.forwards(forwarding)
         let commands: [ClientCommand]
         do throws(EnvelopeRefusal) {
@@ -234,6 +247,7 @@ extension ClientSession {
 
     /// Gives the open transaction up; the server hears of it with the next one, by RSET.
     public mutating func abandon() {
+        self.mailVerdict = .none
         switch self.state {
         case .open:
             self.state = .idle(isDirty: true)
@@ -359,6 +373,7 @@ extension ClientSession {
         case .answer:
             guard !reply.isPositiveIntermediate else { return self.fail(.unexpectedReply, reply) }
             self.state = .idle(isDirty: false)
+            self.mailVerdict = .none
             return .answered(.message, reply)
         case .quitting:
             return .wait
@@ -388,6 +403,7 @@ extension ClientSession {
             exchange.forwards -= 1
             if exchange.forwards == 0 { exchange.awaited = .mail }
         case .mail:
+            self.mailVerdict = reply.isPositiveCompletion ? .accepted : .refused
             if !reply.isPositiveCompletion {
                 guard exchange.unsent.isEmpty else {
                     self.state = .idle(isDirty: true)

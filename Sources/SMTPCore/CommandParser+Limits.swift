@@ -27,6 +27,11 @@ extension CommandParser {
         self.hasVerb("BDAT", octets)
     }
 
+    /// Whether a line that begins so, whole or not, names a recipient, as far as can be seen.
+    public static func isRecipient(startingWith octets: Span<UInt8>) -> Bool {
+        self.hasVerb("RCPT", octets)
+    }
+
     private static func hasVerb(_ verb: String, _ octets: Span<UInt8>) -> Bool {
         guard octets.count >= 4, matches(octets.extracting(0..<4), verb) else { return false }
         guard octets.count > 4 else { return true }

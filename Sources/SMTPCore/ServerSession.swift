@@ -78,7 +78,8 @@ public struct ServerSession: Sendable {
         case connected
         case identified
         case transaction(Recipients)
-        case resolvingRecipient(Recipients)
+        /// So many recipients are being found out about, those that joined the first one included.
+        case resolvingRecipient(Recipients, pending: Int)
         /// Whether the message may come is being found out; `chunk` is what BDAT announced, nil for DATA.
         case preparingMessage(Recipients, chunk: Chunk?)
         case receivingMessage
@@ -255,13 +256,18 @@ extension ServerSession {
     private mutating func recipient(_ recipient: RecipientCommand) -> Action {
         guard case .transaction(var recipients) = self.state else { return .reply(.badSequence) }
         guard recipients.accepted < self.configuration.recipients else { return .reply(.tooManyRecipients) }
-        if !self.extensions.contains(.dsn), recipient.notify != nil || recipient.originalRecipient != nil {
-            return .reply(.unknownParameter)
-        }
-        if !self.usesSMTPUTF8, !recipient.forwardPath.isASCII { return .reply(.addressNotASCII) }
+        if let refusal = self.refusal(of: recipient) { return .reply(refusal) }
         recipients.offered += 1
-        self.state = .resolvingRecipient(recipients)
+        self.state = .resolvingRecipient(recipients, pending: 1)
         return .resolveRecipient(recipient)
+    }
+
+    /// What keeps RCPT from being asked about at all.
+    func refusal(of recipient: RecipientCommand) -> SMTPReply? {
+        if !self.extensions.contains(.dsn), recipient.notify != nil || recipient.originalRecipient != nil {
+            return .unknownParameter
+        }
+        return !self.usesSMTPUTF8 && !recipient.forwardPath.isASCII ? .addressNotASCII : nil
     }
 
     private mutating func data() -> Action {
@@ -310,14 +316,15 @@ extension ServerSession {
 // MARK: Completions
 
 extension ServerSession {
-    /// What became of the recipient that ``Action/resolveRecipient(_:)`` asked about; `closing` ends the session with it.
+    /// What became of the recipient that ``Action/resolveRecipient(_:)`` asked about, or of the first of those that
+    /// joined it and wait still; `closing` ends the session with it.
     public mutating func recipientCompleted(_ reply: SMTPReply, closing: Bool = false) -> Action {
-        guard case .resolvingRecipient(var recipients) = self.state else {
+        guard case .resolvingRecipient(var recipients, let pending) = self.state else {
             preconditionFailure("no recipient was asked about")
         }
         if closing { return self.close(reply) }
         if reply.isPositiveCompletion { recipients.accepted += 1 }
-        self.state = .transaction(recipients)
+        self.state = pending > 1 ? .resolvingRecipient(recipients, pending: pending - 1) : .transaction(recipients)
         return .reply(reply)
     }
 

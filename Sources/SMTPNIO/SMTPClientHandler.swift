@@ -56,6 +56,9 @@ package final class SMTPClientHandler: ChannelInboundHandler, SweptSession {
     /// What the server said of itself; nothing before ``SMTPClientDelegate/clientReady()``.
     package var capabilities: ServerCapabilities { self.session.capabilities }
 
+    /// What the server said to the MAIL of the transaction.
+    package var mailVerdict: ClientSession.MailVerdict { self.session.mailVerdict }
+
     /// The names by which the server introduced itself.
     package var serverNames: [String] { self.session.serverNames }
 }

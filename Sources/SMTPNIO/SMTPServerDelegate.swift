@@ -7,7 +7,8 @@ package import SMTPCore
 package protocol SMTPServerDelegate: AnyObject {
     /// A transaction begins; `line` is MAIL as the client wrote it, without its line end.
     func transactionBegan(_ mail: MailCommand, line: ByteBuffer)
-    /// Find out about a recipient, then call ``SMTPServerHandler/recipientCompleted(_:closing:)``; `line` is RCPT.
+    /// Find out about a recipient, then call ``SMTPServerHandler/recipientCompleted(_:closing:)``; `line` is RCPT. Those
+    /// that the client has named behind it already are to be had from ``SMTPServerHandler/takeRecipient()``.
     func resolveRecipient(_ recipient: RecipientCommand, line: ByteBuffer)
     /// Get ready for the message, then call ``SMTPServerHandler/dataCompleted(_:terms:)``.
     func prepareMessage()
@@ -20,6 +21,9 @@ package protocol SMTPServerDelegate: AnyObject {
     func messageRefused(_ reply: SMTPReply)
     /// The message is whole: call ``SMTPServerHandler/messageCompleted(_:closing:)`` when its fate is known.
     func messageEnded(_ receipt: MessageReceipt)
+    /// The reply to a message that can no longer be delivered, though the client is still sending it; nil while it can be.
+    /// Asked behind each chunk but the last: such a client need not send the others.
+    var messageRefusal: SMTPReply? { get }
     /// The transaction is over without a message; also called when there was none.
     func transactionReset()
     /// The client is gone, or the session was closed. The last call of all.
@@ -46,6 +50,7 @@ package protocol SMTPServerDelegate: AnyObject {
 }
 
 extension SMTPServerDelegate {
+    package var messageRefusal: SMTPReply? { nil }
     package func earlyInputSeen() {}
     package func injectionSeen() { self.earlyInputSeen() }
     package func prepareTLS() -> (() throws -> Void)? { nil }

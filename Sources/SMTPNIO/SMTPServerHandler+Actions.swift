@@ -1,4 +1,4 @@
-import NIOCore
+package import NIOCore
 package import SMTPCore
 
 // What the session says is to be done, and what the delegate found out.
@@ -92,9 +92,23 @@ extension ByteBuffer {
 // MARK: Completions
 
 extension SMTPServerHandler {
-    /// What became of the recipient that the delegate was asked about; `closing` ends the session with it.
+    /// What became of the recipient that the delegate was asked about, or of the first of those that it took with
+    /// ``takeRecipient()`` and that wait still; `closing` ends the session with it.
     package func recipientCompleted(_ reply: SMTPReply, closing: Bool = false) {
         self.complete { $0.recipientCompleted(reply, closing: closing) }
+    }
+
+    /// The next recipient, and its line, where the client has named it already without waiting for the replies to those in
+    /// front; nil where nothing of the kind has come, or its reply is not the delegate's to find out.
+    ///
+    /// Only while a recipient waits for its completion; then this one waits as well, behind it.
+    package func takeRecipient() -> (recipient: RecipientCommand, line: ByteBuffer)? {
+        guard case .waiting = self.input, let line = self.nextRecipientLine,
+            case .rcpt(let recipient)? = try? CommandParser.command(line.readableBytesUInt8Span),
+            self.session.join(recipient)
+        else { return nil }
+        self.incoming.moveReaderIndex(forwardBy: line.readableBytes + 2)
+        return (recipient, line)
     }
 
     /// Whether the message may come: 354, or a refusal.
@@ -123,9 +137,14 @@ extension SMTPServerHandler {
 
     private func complete(_ completion: (inout ServerSession) -> ServerSession.Action) {
         guard case .waiting = self.input else { return }  // the client left meanwhile
+        let action = completion(&self.session)
+        if self.session.isResolvingRecipients {
+            self.perform(action)
+            return self.renewDeadline()
+        }
         self.input = .commands
         self.awaitCommand()
-        self.perform(completion(&self.session))
+        self.perform(action)
         self.process()
         // What came behind DATA was passed on outside of a read, and no read may follow before it has left.
         if case .message = self.input { self.delegate?.messageReceiveCompleted() }

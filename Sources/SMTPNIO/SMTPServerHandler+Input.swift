@@ -85,6 +85,16 @@ extension SMTPServerHandler {
         return true
     }
 
+    /// The next line without its line end, where it is RCPT, whole and well formed; it is not taken.
+    var nextRecipientLine: ByteBuffer? {
+        let incoming = self.incoming
+        guard CommandParser.isRecipient(startingWith: incoming.readableBytesUInt8Span),
+            let length = incoming.octetsBeforeLineFeed, length > 0, length < self.longestLine,
+            incoming.getInteger(at: incoming.readerIndex + length - 1, as: UInt8.self) == 0x0D
+        else { return nil }
+        return incoming.getSlice(at: incoming.readerIndex, length: length - 1)
+    }
+
     private var longestLine: Int {
         if case .response = self.input { return CommandParser.longestAuthLine }
         let incoming = self.incoming
@@ -169,7 +179,7 @@ extension SMTPServerHandler {
                 self.delegate?.messageReceiveCompleted()
                 self.input = .commands
                 self.awaitCommand()
-                self.perform(self.session.chunkReceived(self.receiver.refusal?.reply))
+                self.chunkReceived()
                 return true
             case .end(let consumed):
                 self.incoming.moveReaderIndex(forwardBy: consumed)
@@ -184,6 +194,15 @@ extension SMTPServerHandler {
                 return false
             }
         }
+    }
+
+    /// A chunk is here, and not the last one. Where the message is lost already, who sends it need not send the rest.
+    private func chunkReceived() {
+        if self.receiver.refusal == nil, let reply = self.delegate?.messageRefusal {
+            self.delegate?.messageRefused(reply)
+            return self.perform(self.session.chunkReceived(reply))
+        }
+        self.perform(self.session.chunkReceived(self.receiver.refusal?.reply))
     }
 
     private func messageEnded() {

@@ -186,6 +186,8 @@ extension SMTPServerHandler {
         switch self.input {
         case .message: self.readsReplies && self.delegate?.acceptsMessage ?? true
         case .waiting: self.incoming.readableBytes < Self.longestBacklog
+        // Chunks that are small would else go on to a delegate that takes no more.
+        case .commands where self.session.isAwaitingChunk: self.readsReplies && self.delegate?.acceptsMessage ?? true
         case .commands, .overlongLine, .response, .refusedChunk: self.readsReplies
         case .greeting, .closed: true
         }
@@ -253,8 +255,10 @@ extension SMTPServerHandler {
     func renewDeadline() {
         switch self.input {
         case .commands, .overlongLine, .response:
-            let isHalf = self.session.isAwaitingChunk
-            self.deadline = isHalf ? min(self.commandDeadline, self.pace.deadline) : self.commandDeadline
+            guard self.session.isAwaitingChunk else { return self.deadline = self.commandDeadline }
+            self.deadline =
+                self.readHeldSince.map { $0 + self.timeouts.dataBlock }
+                ?? min(self.commandDeadline, self.pace.deadline)
         case .message, .refusedChunk:
             // Where the delegate does not read on, that is a block's time at most, too.
             self.deadline = self.readHeldSince.map { $0 + self.timeouts.dataBlock } ?? self.pace.deadline

@@ -99,6 +99,8 @@ final class ScriptedBackend: Sendable {
     }
 
     let record = Watched(Record())
+    /// What is answered to the next command with this verb, on any connection, instead of what the script says.
+    private let once = Watched<[String: Answer]>([:])
     private let script: Watched<Script>
     private let listener: Socket
     private let connections = Watched<[Socket]>([])
@@ -110,7 +112,7 @@ final class ScriptedBackend: Sendable {
     ) throws {
         self.script = Watched(script)
         self.listener = try network.listen(port, host: host, receiveBuffer: receiveBuffer)
-        Thread.detachNewThread { [listener, record, connections, script = self.script] in
+        Thread.detachNewThread { [listener, record, connections, once, script = self.script] in
             while let connection = listener.accept() {
                 connections.change { $0.append(connection) }
                 let number = record.change {
@@ -121,7 +123,7 @@ final class ScriptedBackend: Sendable {
                 }
                 Thread.detachNewThread {
                     var session = BackendSession(
-                        socket: connection, number: number, script: script.read { $0 }, record: record)
+                        socket: connection, number: number, script: script.read { $0 }, record: record, once: once)
                     try? session.run()
                     if session.resets { connection.resetOnClose() } else { connection.interrupt() }
                     connections.change { $0.removeAll { $0 === connection } }
@@ -138,6 +140,9 @@ final class ScriptedBackend: Sendable {
 
     /// From the next connection on, does as another script says.
     func follow(_ new: Script) { script.change { $0 = new } }
+
+    /// Answers the next command with this verb, on any connection, so; then as the script says again.
+    func answerOnce(_ verb: String, _ answer: Answer) { once.change { $0[verb] = answer } }
 
     /// Listens no more and ends every connection.
     func stop() {
@@ -163,6 +168,7 @@ private struct BackendSession {
     let number: Int
     let script: ScriptedBackend.Script
     let record: Watched<ScriptedBackend.Record>
+    let once: Watched<[String: ScriptedBackend.Answer]>
     var buffer: [UInt8] = []
     var isInContent = false
     var resets = false
@@ -170,8 +176,10 @@ private struct BackendSession {
     private struct Ended: Error {}
 
     init(
-        socket: Socket, number: Int, script: ScriptedBackend.Script, record: Watched<ScriptedBackend.Record>
+        socket: Socket, number: Int, script: ScriptedBackend.Script, record: Watched<ScriptedBackend.Record>,
+        once: Watched<[String: ScriptedBackend.Answer]>
     ) {
+        self.once = once
         self.socket = socket
         self.number = number
         self.script = script
@@ -189,6 +197,10 @@ private struct BackendSession {
                 $0.sessions[number].append(line)
             }
             let verb = line.prefix { $0 != " " }.uppercased()
+            if let answer = once.change({ $0.removeValue(forKey: verb) }) {
+                try give(answer)
+                continue
+            }
             switch verb {
             case "EHLO": try give(script.ehlo)
             case "HELO": try give(script.helo)

@@ -4,8 +4,14 @@ extension ConfigurationDecoder {
     /// What a limit on a message's size may be. RFC 5321 section 4.5.3.1.7: a server takes 64K octets at least.
     static let messageSizes = 65_536...(1 << 40)
 
+    /// What may be kept of a message, and of all messages, in case another backend has to have it.
+    private static let replayWindows = 1024...(16 << 20)
+    private static let replayTotals = 65_536...(1 << 40)
+
     mutating func limits(_ node: YAMLNode, into limits: inout RelayConfiguration.Limits) {
-        let keys = Keys("message-size", "recipients", "connections", "errors", "transactions", "data-rate")
+        let keys = Keys(
+            "message-size", "recipients", "connections", "errors", "transactions", "data-rate", "replay-window",
+            "replay-total")
         guard let fields = self.fields(node, "limits", keys) else { return }
         if let node = fields["message-size"], let value = self.size(node, "limits.message-size", Self.messageSizes) {
             limits.messageSize = value
@@ -29,6 +35,16 @@ extension ConfigurationDecoder {
             let value = self.integer(node, "limits.data-rate", 1...1_000_000, zeroIsNone: true)
         {
             limits.dataRate = value
+        }
+        if let node = fields["replay-window"],
+            let value = self.size(node, "limits.replay-window", Self.replayWindows, zero: "none")
+        {
+            limits.replayWindow = value
+        }
+        if let node = fields["replay-total"],
+            let value = self.size(node, "limits.replay-total", Self.replayTotals, zero: "none")
+        {
+            limits.replayTotal = value
         }
     }
 

@@ -139,7 +139,11 @@ extension ConfigurationDecoder {
     }
 
     /// A number of octets, such as `50MiB`; 0 for no limit.
-    mutating func size(_ node: YAMLNode, _ path: String, _ range: ClosedRange<Int>) -> Int? {
+    ///
+    /// - Parameter zero: what 0 stands for.
+    mutating func size(
+        _ node: YAMLNode, _ path: String, _ range: ClosedRange<Int>, zero: String = "no limit"
+    ) -> Int? {
         guard let text = self.text(node, path, "a size such as 50MiB") else { return nil }
         let number = text.prefix { $0.isASCII && $0.isNumber }
         let unit = text.dropFirst(number.count).drop { $0 == " " }.lowercased()
@@ -153,7 +157,7 @@ extension ConfigurationDecoder {
         guard octets == 0 || !overflow && range.contains(octets) else {
             self.error(
                 node.mark, path,
-                "\(text) is not from \(range.lowerBound) to \(range.upperBound) octets, or 0 for no limit")
+                "\(text) is not from \(range.lowerBound) to \(range.upperBound) octets, or 0 for \(zero)")
             return nil
         }
         return octets

@@ -209,6 +209,8 @@ extension RelayConfiguration.Limits {
         changes.add("errors", \.errors)
         changes.add("transactions", \.transactions)
         changes.add("data-rate", \.dataRate)
+        changes.add("replay-window", \.replayWindow)
+        changes.add("replay-total", \.replayTotal)
         return changes.words
     }
 }

@@ -127,6 +127,11 @@ extension RelayConfiguration {
         /// The octets a second below which a client that sends a message is ended; 0: no bound. The wait for the next part
         /// of a message (RFC 5321 section 4.5.3.2.5) alone lets one octet every three minutes hold a session for ever.
         package var dataRate = 100
+        /// The octets of a message that are kept until its final dot is sent, so that another backend can have it where one
+        /// fails; a longer one is not kept; 0: none is.
+        package var replayWindow = 64 << 10
+        /// The memory that all sessions together may keep messages in; 0: none.
+        package var replayTotal = 64 << 20
 
         /// Makes the default limits.
         package init() {}

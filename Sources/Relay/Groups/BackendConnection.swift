@@ -24,8 +24,8 @@ final class BackendConnection {
     /// By which configuration it was made: after a reload nobody else has it.
     let snapshot: RelaySnapshot
 
-    /// Whether it served another client before.
-    private(set) var isReused = false
+    /// Whether it has served before: it may have ended without our knowing.
+    var isReused = false
     /// How many clients it has served, this one included.
     private(set) var uses = 1
     /// When it was made.

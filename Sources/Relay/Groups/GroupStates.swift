@@ -52,6 +52,9 @@ package final class GroupStates {
         self.state(of: group).choose(excluding: tried)
     }
 
+    /// How many places a group has, fit to be asked or not.
+    func placeCount(of group: BackendGroup) -> Int { self.state(of: group).members.count }
+
     /// Waits for a place, as long as the group has it, but not longer than `limit`; nil where too many wait already.
     func wait(
         for group: BackendGroup, excluding tried: [Endpoint], atMost limit: TimeAmount,

@@ -22,6 +22,8 @@ package final class RelayState: Sendable {
     let connections = Atomic<Int>(0)
     /// How often octets came in clear behind STARTTLS, from clients and from backends.
     let injections = Atomic<Int>(0)
+    /// What all sessions keep of their messages.
+    let replayBudget = ReplayBudget()
     /// Names the transactions of all sessions.
     let transactionIDs = TransactionIDs()
     /// The places that backends are connected to, and what is known of each.

@@ -60,16 +60,18 @@ struct BackendConnector {
     /// On whose behalf.
     let client: ClientFacts
     let deadline: NIODeadline
+    /// Whether a connection of its own has to be made: one that had served before turned out to be of no use.
+    var isFresh = false
     let attempt = Attempt()
 
     /// Connects, and calls `completion` once, on the event loop. Who gave the attempt up may not be told.
     ///
     /// The handler's session begins at once, and tells `delegate`.
     ///
-    /// - Parameter tried: the places of a group that the same session has had in vain.
+    /// - Parameter tried: the places of a group that failed for the same transaction.
     func connect(
-        to destination: Destination, excluding tried: [Endpoint] = [], delegate: any SMTPClientDelegate,
-        completion: @escaping (Result<BackendConnection, Refusal>) -> Void
+        to destination: Destination, excluding tried: [Endpoint] = [],
+        delegate: any SMTPClientDelegate, completion: @escaping (Result<BackendConnection, Refusal>) -> Void
     ) {
         switch destination {
         case .group(let group):
@@ -140,11 +142,19 @@ struct BackendConnector {
         _ shelf: BackendPool.Shelf, _ delegate: any SMTPClientDelegate,
         _ completion: (Result<BackendConnection, Refusal>) -> Void
     ) -> Bool {
-        guard let connection = self.context.pool.take(shelf, for: self.snapshot) else { return false }
+        guard !self.isFresh, let connection = self.context.pool.take(shelf, for: self.snapshot) else { return false }
+        self.reuse(connection, delegate, completion)
+        return true
+    }
+
+    private func reuse(
+        _ connection: BackendConnection, _ delegate: any SMTPClientDelegate,
+        _ completion: (Result<BackendConnection, Refusal>) -> Void
+    ) {
         connection.serve(delegate)
         completion(.success(connection))
-        delegate.clientReady()
-        return true
+        // (Who wanted it may have gone.)
+        if connection.handler.isConnected { delegate.clientReady() }
     }
 
     private func connect(

@@ -5,8 +5,8 @@ package import SMTPCore
 
 /// Where a recipient's mail goes.
 package enum Destination: Equatable, Sendable {
-    /// A group of relay.yaml.
-    case group(BackendGroup)
+    /// A group of relay.yaml. (In a box: a group is large, and a transaction's state has it in several places.)
+    indirect case group(BackendGroup)
     /// The server that a lookup named; answers with the same `group` (Auth-Group) may share a transaction.
     case server(SocketAddress, group: String?)
 

@@ -37,7 +37,8 @@ extension RelaySession {
     func enlarged(_ mail: MailCommand, for destination: Destination?) -> MailCommand {
         guard let size = mail.size, let destination, self.policy(of: destination).addsReceived else { return mail }
         var mail = mail
-        let (sum, overflows) = size.addingReportingOverflow(UInt64(self.receivedField(for: self.resolving).length))
+        let (sum, overflows) = size.addingReportingOverflow(
+            UInt64(self.receivedField(for: self.transaction.firstRecipient).length))
         mail.size = overflows ? .max : sum
         return mail
     }
@@ -45,8 +46,15 @@ extension RelaySession {
     /// Puts our field in front of the message (RFC 5321 section 4.4).
     func writeReceivedField() {
         guard let destination = self.transaction.destination, self.policy(of: destination).addsReceived else { return }
-        let field = self.receivedField(for: self.log.accepted == 1 ? self.firstAccepted : nil)
-        self.connection?.handler.writeMessage(ByteBuffer(bytes: field.octets))
+        let isOnly = self.transaction.accepted.count == 1
+        let field = self.receivedField(for: isOnly ? self.transaction.firstRecipient : nil)
+        self.writeMessage(ByteBuffer(bytes: field.octets))
+    }
+
+    /// Passes octets of the message on, and keeps them while they may have to be sent once more.
+    func writeMessage(_ octets: ByteBuffer) {
+        self.connection?.handler.writeMessage(octets)
+        self.window.append(octets)
     }
 
     /// A backend's reply without the backend's names, where they are to be hidden.

@@ -39,10 +39,14 @@ extension RelaySession {
 
     /// Keeps as whom a lookup would have the server take the client; what it does not say stays the client's own.
     func remember(_ answer: LookupAnswer.Allowed) {
+        self.lookupLogin = self.login(of: answer)
+    }
+
+    func login(of answer: LookupAnswer.Allowed) -> ClientLogin? {
         let own = self.client.login
-        guard let user = answer.user ?? own?.user else { return self.lookupLogin = nil }
+        guard let user = answer.user ?? own?.user else { return nil }
         let password = answer.password.map { Secret(Array($0.utf8)) } ?? own?.password
-        self.lookupLogin = ClientLogin(user: user, password: password)
+        return ClientLogin(user: user, password: password)
     }
 
     /// Introduces the connection, if that is to be done; false where it is not, and a transaction can begin.

@@ -27,12 +27,16 @@ extension RelaySession {
         case .noMatch:
             break
         }
+        if let held = self.heldVerdict, held.recipient == recipient {
+            self.heldVerdict = nil
+            return self.lookupCompleted(held.verdict, id, recipient)
+        }
         guard let lookup = self.lookup(in: self.snapshot) else {
             return self.decided(.refuse(.relayingDenied, closing: false))
         }
         let request = self.lookupRequest(.none(self.envelope(recipient)), of: lookup)
         self.context.lookupClient(lookup).ask(request, deadline: self.deadline) { result in
-            self.lookupCompleted(result, id)
+            self.lookupCompleted(result, id, recipient)
         }
     }
 
@@ -71,8 +75,14 @@ extension RelaySession {
         self.decided(.forward(destination))
     }
 
-    private func lookupCompleted(_ result: Result<LookupVerdict, LookupError>, _ id: UInt64) {
+    private func lookupCompleted(
+        _ result: Result<LookupVerdict, LookupError>, _ id: UInt64, _ recipient: RecipientCommand
+    ) {
         guard id == self.decisionID, !self.isClosed else { return }
+        if self.transaction.isGathering, !self.changesNothing(result) {
+            self.heldVerdict = (recipient, result)
+            return self.postponed()
+        }
         switch result {
         case .success(.allowed(let allowed)):
             self.remember(allowed)
@@ -85,6 +95,13 @@ extension RelaySession {
             self.context.logger.warning("lookup-failed client=\(self.client.name) error=\"\(error)\"")
             self.decided(.refuse(.lookupFailed, closing: false))
         }
+    }
+
+    /// Whether those who wait for this verdict may be asked about with it known: as whom the backend takes the client stays
+    /// as it is, and nothing ends.
+    private func changesNothing(_ result: Result<LookupVerdict, LookupError>) -> Bool {
+        guard case .success(.allowed(let allowed)) = result else { return false }
+        return self.login(of: allowed) == self.lookupLogin
     }
 
     /// A denial without Auth-Wait closes the session; with it, the reply waits, and the session goes on.

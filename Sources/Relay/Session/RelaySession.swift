@@ -24,6 +24,12 @@ final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
     var deadline = NIODeadline.distantFuture
 
     private(set) var transaction = RelayTransaction()
+    /// What of the message can be sent once more.
+    var window: ReplayWindow
+    /// What the transaction's legs have come to.
+    var legs = LegHistory()
+    /// What a lookup said of a recipient that has to wait for those in front of it.
+    var heldVerdict: (recipient: RecipientCommand, verdict: Result<LookupVerdict, LookupError>)?
     private(set) var connection: BackendConnection?
     /// The connection that is being made; nil where none is.
     private var attempt: BackendConnector.Attempt?
@@ -34,9 +40,6 @@ final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
     var decisionID: UInt64 = 0
     /// The domains of the transaction's first recipients: no names of the backend's, even where it has the same.
     private(set) var recipientDomains: [String] = []
-    /// The first recipient that was accepted.
-    private(set) var firstAccepted: ForwardPath?
-    private(set) var resolving: ForwardPath?
     private(set) var mailLine = ByteBuffer()
     private(set) var recipientLine = ByteBuffer()
     /// As whom the last lookup would have a backend take the client (Auth-User, Auth-Pass); nil where it did not say.
@@ -61,6 +64,7 @@ final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
         self.client = client
         self.listenerName = listenerName
         self.snapshot = context.state.snapshot
+        self.window = ReplayWindow(context.state.replayBudget)
     }
 
     /// The name in the greeting, and in the Received field.
@@ -79,7 +83,8 @@ final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
         self.deadline = .distantFuture
         guard self.transaction.isWaiting else { return }
         self.connection?.failed(.timeout)
-        self.perform(self.transaction.failed(.timeout))
+        self.perform(self.transaction.failed(.timeout, alternative: .none))
+        self.server?.resumeReading()
     }
 }
 
@@ -87,9 +92,11 @@ final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
 
 extension RelaySession {
     var acceptsMessage: Bool {
-        guard self.transaction.isSending, let connection = self.connection else { return true }
-        return connection.handler.isWritable
+        guard self.transaction.isSending else { return true }
+        return !self.transaction.isReplaying && self.connection?.handler.isWritable ?? true
     }
+
+    var messageRefusal: SMTPReply? { self.transaction.messageRefusal }
 
     func transactionBegan(_ mail: MailCommand, line: ByteBuffer) {
         let snapshot = self.context.state.snapshot
@@ -101,14 +108,20 @@ extension RelaySession {
         self.mailLine = line
         let now = Int64(Date().timeIntervalSince1970)
         self.recipientDomains.removeAll(keepingCapacity: true)
-        self.firstAccepted = nil
+        self.heldVerdict = nil
+        self.legs.clear()
+        self.connection?.isReused = true
         self.log.began(mail, id: self.context.state.transactionIDs.next(unixTime: now))
         self.transaction.began(self.attributed(mail))
     }
 
     func resolveRecipient(_ recipient: RecipientCommand, line: ByteBuffer) {
+        self.deadline = .now() + self.snapshot.configuration.timeouts.recipient
+        self.take(recipient, line: line)
+    }
+
+    private func take(_ recipient: RecipientCommand, line: ByteBuffer) {
         self.recipientLine = line
-        self.resolving = recipient.forwardPath
         if case .mailbox(let mailbox) = recipient.forwardPath {
             // Recipients that are refused have no bound: what is kept of them must have one.
             let domain = mailbox.domain
@@ -116,7 +129,6 @@ extension RelaySession {
                 self.recipientDomains.append(domain)
             }
         }
-        self.deadline = .now() + self.snapshot.configuration.timeouts.recipient
         self.perform(self.transaction.recipient(recipient))
     }
 
@@ -127,11 +139,12 @@ extension RelaySession {
 
     func messageReceived(_ octets: ByteBuffer) {
         guard self.transaction.isSending else { return }
-        self.connection?.handler.writeMessage(octets)
+        if self.transaction.isReplaying { return self.window.append(octets, isHeld: true) }
+        self.writeMessage(octets)
     }
 
     func messageReceiveCompleted() {
-        guard self.transaction.isSending else { return }
+        guard self.transaction.isSending, !self.transaction.isReplaying else { return }
         self.connection?.handler.flushMessage()
     }
 
@@ -189,22 +202,31 @@ extension RelaySession {
             }
             if self.introduces(connection) { return }
         }
+        self.reportFailover()
         self.perform(self.transaction.connected())
     }
 
     func clientAnswered(_ question: ClientSession.Question, _ reply: SMTPReply) {
+        if question == .recipient, self.isRefusalOfConnection(reply) {
+            self.connection?.handler.close()
+            return self.clientFailed(.session(ClientSessionError(code: .serviceClosing, reply: reply)))
+        }
         self.perform(
             self.transaction.answered(
                 question, self.masked(reply), isOpen: self.connection?.handler.isOpen ?? false))
     }
 
     func clientFailed(_ failure: SMTPClientFailure) {
-        self.log.backendFailed(self.context.logger, failure, backend: self.connection?.address, self.client.name)
+        let isStale = self.connection.map { self.isStale($0, failure) } ?? false
+        if !isStale {
+            self.log.backendFailed(self.context.logger, failure, backend: self.connection?.address, self.client.name)
+        }
         if failure == .injection { self.injected(by: "backend=\(self.connection?.address ?? "?")") }
         let masked = self.masked(failure)
-        self.connection?.failed(failure)
+        let alternative = self.connection.map { self.alternative(to: $0, isStale: isStale) } ?? .none
+        if !isStale { self.connection?.failed(failure) }
         self.connection = nil
-        self.perform(self.transaction.failed(.session(masked)))
+        self.perform(self.transaction.failed(.session(masked), alternative: alternative))
         self.server?.resumeReading()
     }
 
@@ -217,9 +239,10 @@ extension RelaySession {
         self.connectionID += 1
         let id = self.connectionID
         let connector = BackendConnector(
-            context: self.context, snapshot: self.snapshot, client: self.client, deadline: self.deadline)
+            context: self.context, snapshot: self.snapshot, client: self.client, deadline: self.deadline,
+            isFresh: self.legs.hasRetried)
         self.attempt = connector.attempt
-        connector.connect(to: destination, delegate: self) { result in
+        connector.connect(to: destination, excluding: self.legs.failed, delegate: self) { result in
             let connection = try? result.get()
             guard id == self.connectionID, !self.isClosed else {
                 connection?.handler.close()
@@ -228,9 +251,9 @@ extension RelaySession {
             self.attempt = nil
             self.connection = connection
             self.introduced = nil
-            if case .failure(let refusal) = result {
-                self.perform(self.transaction.failed(refusal == .busy ? .busy : .unreachable))
-            }
+            guard case .failure(let refusal) = result else { return }
+            self.perform(self.transaction.failed(refusal == .busy ? .busy : .unreachable, alternative: .none))
+            self.server?.resumeReading()
         }
     }
 
@@ -246,6 +269,7 @@ extension RelaySession {
     }
 
     private func closeConnection() {
+        self.window.close()
         self.forgetConnection()?.handler.close()
     }
 
@@ -268,6 +292,11 @@ extension RelaySession {
         self.perform(self.transaction.decided(decision))
     }
 
+    /// What becomes of a recipient is found out behind those in front of it.
+    func postponed() {
+        self.perform(self.transaction.postponed())
+    }
+
     /// A connection that was made before the client was who it now is must not carry what comes next.
     func leaveIdleBackend() {
         self.perform(self.transaction.legOutdated())
@@ -279,16 +308,27 @@ extension RelaySession {
             break
         case .decide(let recipient):
             self.decide(recipient)
+        case .gather:
+            if let next = self.server?.takeRecipient() {
+                self.take(next.recipient, line: next.line)
+            } else {
+                self.perform(self.transaction.gathered())
+            }
         case .connect(let destination):
+            // (In the middle of a message the client waits for nothing yet, but must not be kept for ever.)
+            if self.deadline == .distantFuture { self.deadline = .now() + self.snapshot.configuration.timeouts.data }
             self.connect(to: destination)
-        case .begin(let mail, let recipient):
+        case .begin(let mail, let recipients):
             self.connection?.handler.begin(
-                self.enlarged(mail, for: self.transaction.asked), recipient, forwarding: self.forwarding)
-        case .addRecipient(let recipient):
-            self.connection?.handler.recipient(recipient)
+                self.enlarged(mail, for: self.transaction.asked), recipients, forwarding: self.forwarding)
+        case .addRecipients(let recipients):
+            self.connection?.handler.recipients(recipients)
         case .prepareMessage:
             self.connection?.handler.data()
+        case .resendMessage(let isWhole):
+            self.resendMessage(isWhole: isWhole)
         case .endMessage:
+            self.window.close()
             self.connection?.handler.endMessage()
         case .abandonTransaction:
             self.connection?.handler.abandon()
@@ -298,22 +338,38 @@ extension RelaySession {
             self.closeConnection()
         case .answer(let answer):
             self.answer(answer)
+        case .answerAndResume(let answer):
+            self.answer(answer)
+            self.resume()
         case .closeLegAndAnswer(let answer):
             self.answer(answer, closingConnection: true)
+        case .closeLegAndAnswerAndResume(let answer):
+            self.answer(answer, closingConnection: true)
+            self.resume()
         }
+    }
+
+    private func resume() {
+        self.deadline = .now() + self.snapshot.configuration.timeouts.recipient
+        self.perform(self.transaction.resume())
     }
 
     private func answer(_ answer: RelayTransaction.Answer, closingConnection: Bool = false) {
         let backend = self.connection?.address
         if closingConnection { self.closeConnection() }
-        self.deadline = .distantFuture
+        // (Others may still wait for an answer of their own.)
+        self.deadline =
+            self.transaction.isWaiting ? .now() + self.snapshot.configuration.timeouts.recipient : .distantFuture
         switch answer {
         case .recipient(let reply, let closing):
-            if reply.isPositiveCompletion, self.firstAccepted == nil { self.firstAccepted = self.resolving }
-            self.log.answered(recipient: reply)
-            self.server?.recipientCompleted(reply, closing: closing)
+            self.recipientAnswered(reply, closing: closing)
+        case .recipients(let reply, let count):
+            for _ in 0..<count { self.recipientAnswered(reply, closing: false) }
         case .data(let reply):
-            if reply.isPositiveIntermediate { self.writeReceivedField() }
+            if reply.isPositiveIntermediate {
+                self.openWindow()
+                self.writeReceivedField()
+            }
             self.server?.dataCompleted(reply, terms: self.messageTerms)
         case .message(let reply):
             self.log.completed(self.context.logger, reply, backend: backend, self.client.name)
@@ -325,5 +381,12 @@ extension RelaySession {
             self.context.state.connections.subtract(1, ordering: .relaxed)
             self.end()
         }
+    }
+
+    private func recipientAnswered(_ reply: SMTPReply, closing: Bool) {
+        // Who comes next finds its backend anew, where nobody stands there.
+        if self.transaction.destination == nil { self.legs.clear() }
+        self.log.answered(recipient: reply)
+        self.server?.recipientCompleted(reply, closing: closing)
     }
 }

@@ -7,16 +7,28 @@ package import SMTPNIO
 /// The first accepted recipient fixes where a transaction goes; the others follow it or get 452. A connection to a
 /// backend, the leg, outlives a transaction and serves the client's next one where that goes to the same place.
 ///
-///     client: RCPT b@example.org       .decide … decided(.forward(app)) → .connect(app)
-///     leg: ready                       .begin(MAIL, RCPT)
+///     client: RCPT b@example.org       .decide … decided(.forward(app)) → .gather … gathered() → .connect(app)
+///     leg: ready                       .begin(MAIL, [RCPT])
 ///     leg: 250 to RCPT                 .answer(.recipient(250))
 ///     client: DATA                     .prepareMessage … answered(.data, 354) → .answer(.data(354))
 ///     client: (message)                .endMessage … answered(.message, 250) → .answer(.message(250))
+///
+/// Recipients that the client named together are a batch: those that go to one place are asked about in one write.
+///
+/// Until the final dot is sent, a leg that fails is made again where there is an alternative, and what the client has been
+/// told must come true there: every recipient that was accepted is asked about once more, and the message is sent again
+/// from its beginning, as long as the caller has all of it. Behind the dot nothing is ever sent twice.
+///
+///     leg: (closed, in the message)    failed(…, alternative) → .connect(app)
+///     leg: ready                       .begin(MAIL, [RCPT])
+///     leg: 250 to RCPT                 .prepareMessage … answered(.data, 354) → .resendMessage(isWhole: false)
 package struct RelayTransaction {
     /// An answer that the client waits for.
     package enum Answer: Equatable, Sendable {
         /// To RCPT; `closing` ends the session.
         case recipient(SMTPReply, closing: Bool)
+        /// To each of so many RCPTs.
+        case recipients(SMTPReply, count: Int)
         /// To DATA.
         case data(SMTPReply)
         /// To the final dot.
@@ -31,15 +43,20 @@ package struct RelayTransaction {
         case none
         /// Find out where the recipient goes, then call ``RelayTransaction/decided(_:)``.
         case decide(RecipientCommand)
-        /// Take leave of the leg, if there is one, and make one to there; then ``RelayTransaction/connected()`` or
-        /// ``RelayTransaction/failed(_:)``.
+        /// If the client has named another recipient already, call ``RelayTransaction/recipient(_:)`` with it; else
+        /// ``RelayTransaction/gathered()``.
+        case gather
+        /// Take leave of the leg, if there is one, and make one to there, but not where one failed in this transaction;
+        /// then ``RelayTransaction/connected()`` or ``RelayTransaction/failed(_:alternative:)``.
         case connect(Destination)
         /// Begin a transaction on the leg.
-        case begin(MailCommand, RecipientCommand)
-        /// Add a recipient on the leg.
-        case addRecipient(RecipientCommand)
+        case begin(MailCommand, [RecipientCommand])
+        /// Add recipients on the leg.
+        case addRecipients([RecipientCommand])
         /// Ask the leg whether the message may come.
         case prepareMessage
+        /// Send the message on the leg, as far as it has come; `isWhole`: with the final dot.
+        case resendMessage(isWhole: Bool)
         /// Send the final dot on the leg.
         case endMessage
         /// Give the leg's transaction up and keep the leg.
@@ -50,8 +67,12 @@ package struct RelayTransaction {
         case closeLeg
         /// Answer the client.
         case answer(Answer)
+        /// Answer the client, then call ``RelayTransaction/resume()``.
+        case answerAndResume(Answer)
         /// Close the leg at once, then answer the client.
         case closeLegAndAnswer(Answer)
+        /// The same, then call ``RelayTransaction/resume()``.
+        case closeLegAndAnswerAndResume(Answer)
     }
 
     /// Why the leg is no more.
@@ -62,30 +83,58 @@ package struct RelayTransaction {
         case busy
         /// The session with the backend ended.
         case session(SMTPClientFailure)
-        /// The backend took too long.
+        /// The client has waited for as long as it may.
         case timeout
     }
 
-    private enum Leg {
+    /// Whether there is another way when a leg fails.
+    package struct Alternative: Equatable, Sendable {
+        /// Another leg can be made: to another backend of the group, or because this one was not fresh.
+        package var hasLeg: Bool
+        /// All of the message that has come can be sent once more.
+        package var hasMessage: Bool
+
+        /// Makes a description.
+        package init(hasLeg: Bool, hasMessage: Bool) {
+            self.hasLeg = hasLeg
+            self.hasMessage = hasMessage
+        }
+
+        /// There is none.
+        package static let none = Alternative(hasLeg: false, hasMessage: false)
+    }
+
+    enum Leg {
         case none
         case idle(Destination)
         case open(Destination)
+        /// It is gone, and can be made again: with the next thing that the client asks.
+        case lost(Destination)
     }
 
-    private struct Pending {
-        var recipient: RecipientCommand
-        var destination: Destination
+    /// What a leg is made or made again for.
+    enum Goal: Equatable {
+        /// The batch is to be asked about.
+        case recipients
+        /// The client waits for the answer to DATA.
+        case data
+        /// The client was told 354; `isWhole`: it has sent its message.
+        case message(isWhole: Bool)
     }
 
-    private enum Phase {
+    enum Phase {
         /// The client has no transaction open.
         case idle
         /// The client may send recipients, or the message.
         case open
         case deciding(RecipientCommand)
-        case connecting(Pending)
-        case asking(Pending)
-        case preparing
+        /// The batch has one more; there may be others.
+        case gathering
+        case connecting(Goal)
+        /// So many of those that had been accepted were accepted here, too; the others are asked about.
+        case replaying(Goal, confirmed: Int)
+        case asking
+        case preparing(Goal)
         /// The message goes through.
         case sending
         /// The message goes nowhere; this is what its end will be answered.
@@ -96,16 +145,39 @@ package struct RelayTransaction {
         case orphaned
     }
 
-    private var leg = Leg.none
-    private var phase = Phase.idle
+    /// A recipient that could not join the batch: what becomes of it may depend on what becomes of the batch.
+    struct Held {
+        var recipient: RecipientCommand
+        /// Nil where it has to be made behind the batch.
+        var decision: RecipientDecision?
+    }
+
+    /// The most recipients in one write: a server's replies to them fit into any socket's buffer.
+    package static let longestBatch = 100
+
+    var leg = Leg.none
+    var phase = Phase.idle
     /// What the transaction began with.
-    package private(set) var mail = MailCommand(.null)
+    package internal(set) var mail = MailCommand(.null)
     /// Where the accepted recipients go; nil before the first.
-    private var fixed: Destination?
+    var fixed: Destination?
+    /// Those that were accepted, in order. (The arrays keep their storage from one transaction to the next.)
+    package internal(set) var accepted: [RecipientCommand] = []
+    /// Those that are asked about together.
+    var batch: [RecipientCommand] = []
+    /// Where the batch goes; nil where there is none.
+    var batchDestination: Destination?
+    /// How many of the batch the backend has answered.
+    var answeredCount = 0
+    var held: Held?
     /// The domains of the recipients that were accepted by lookup: a later answer for one of them is a verdict only.
-    private var lookedUpDomains: Set<String> = []
-    /// What to say once the leg is lost with recipients that had been accepted.
-    private var lost: SMTPReply?
+    var lookedUpDomains: Set<String> = []
+    /// What to say once the leg is lost for good with recipients that had been accepted.
+    var lost: SMTPReply?
+    /// Why a leg failed for which another is being made.
+    var firstFailure: SMTPReply?
+    /// Whether the message was sent a second time, from its beginning: there is no third.
+    var isResent = false
 
     /// Makes the state of a client that has just connected.
     package init() {}
@@ -113,18 +185,29 @@ package struct RelayTransaction {
     /// Where the accepted recipients go; nil before the first.
     package var destination: Destination? { self.fixed }
 
-    /// Where the recipient goes that a backend is being asked about; nil where none is.
-    package var asked: Destination? {
+    /// Where the recipients go that a backend is being asked about; nil where none is.
+    package var asked: Destination? { self.fixed ?? self.batchDestination }
+
+    /// Whether a message is being received for a backend, which it reaches now or, where a leg is made again, later.
+    package var isSending: Bool {
         switch self.phase {
-        case .connecting(let pending), .asking(let pending): pending.destination
-        case .idle, .open, .deciding, .preparing, .sending, .discarding, .answering, .orphaned: nil
+        case .sending, .connecting(.message), .replaying(.message, _), .preparing(.message): true
+        case .idle, .open, .deciding, .gathering, .connecting, .replaying, .asking, .preparing, .discarding, .answering,
+            .orphaned:
+            false
         }
     }
 
-    /// Whether octets of a message are to be written to the leg.
-    package var isSending: Bool {
-        if case .sending = self.phase { return true }
-        return false
+    /// Whether octets of a message that come now are to be kept, as there is no leg to write them to.
+    package var isReplaying: Bool {
+        if case .sending = self.phase { return false }
+        return self.isSending
+    }
+
+    /// The reply to a message that goes nowhere, though the client is still sending it.
+    package var messageRefusal: SMTPReply? {
+        if case .discarding(let reply) = self.phase { return reply }
+        return nil
     }
 
     /// Whether the client has left, and the backend's answer to its message has not come.
@@ -133,237 +216,47 @@ package struct RelayTransaction {
         return false
     }
 
+    /// Whether others wait for what is being decided about a recipient: they are to be asked about together with it.
+    package var isGathering: Bool {
+        if case .deciding = self.phase { return !self.batch.isEmpty }
+        return false
+    }
+
+    /// The first recipient that was accepted, or is being asked about.
+    package var firstRecipient: ForwardPath? { (self.accepted.first ?? self.batch.first)?.forwardPath }
+
     /// Whether the client waits for something that this relay waits for.
     package var isWaiting: Bool {
         switch self.phase {
-        case .deciding, .connecting, .asking, .preparing, .answering, .orphaned: true
+        case .deciding, .gathering, .connecting, .replaying, .asking, .preparing, .answering, .orphaned: true
         case .idle, .open, .sending, .discarding: false
         }
     }
-}
 
-// MARK: The client
-
-extension RelayTransaction {
-    /// What the leg was made for holds no more: the configuration, where no mail may go there now, or what its backend
-    /// was told of the client. One that has accepted a recipient stays.
-    package mutating func legOutdated() -> Action {
-        switch self.leg {
-        case .none: return .none
-        case .open where self.fixed != nil: return .none
-        case .idle, .open:
-            self.leg = .none
-            return .leaveLeg
-        }
-    }
-
-    /// The client opened a transaction.
-    package mutating func began(_ mail: MailCommand) {
-        self.mail = mail
-        self.phase = .open
-        self.fixed = nil
-        self.lost = nil
-        self.lookedUpDomains.removeAll(keepingCapacity: true)
-    }
-
-    /// The client named a recipient.
-    package mutating func recipient(_ recipient: RecipientCommand) -> Action {
-        guard case .open = self.phase else { preconditionFailure("RCPT outside of a transaction") }
-        if let lost = self.lost { return .answer(.recipient(lost, closing: false)) }
-        self.phase = .deciding(recipient)
-        return .decide(recipient)
-    }
-
-    /// It is known what is to become of the recipient.
-    package mutating func decided(_ decision: RecipientDecision) -> Action {
-        guard case .deciding(let recipient) = self.phase else { return .none }
-        switch decision {
-        case .refuse(let reply, let closing):
-            self.phase = .open
-            // 421 says that the channel closes: where it does not, that is not to be said (RFC 5321 section 3.8).
-            let closes = closing && self.fixed == nil
-            let mustStay = reply.replyCode == 421 && !closes
-            return .answer(.recipient(mustStay ? reply.relayed : reply, closing: closes))
-        case .forward(let destination):
-            guard let destination = self.admitted(destination, for: recipient.forwardPath) else {
-                self.phase = .open
-                return .answer(.recipient(.oneDestination, closing: false))
-            }
-            return self.forward(recipient, to: destination)
-        }
-    }
-
-    /// The client wants to send the message.
-    package mutating func dataRequested() -> Action {
-        guard case .open = self.phase else { preconditionFailure("DATA outside of a transaction") }
-        if let lost = self.lost { return .answer(.data(lost)) }
-        guard case .open = self.leg else { return .answer(.data(.backendLost)) }
-        self.phase = .preparing
-        return .prepareMessage
-    }
-
-    /// The message is refused: the backend must never see its end.
-    package mutating func messageRefused() -> Action {
-        guard case .sending = self.phase else { return .none }
-        self.phase = .idle
-        self.leg = .none
-        return .closeLeg
-    }
-
-    /// The message is whole.
-    package mutating func messageEnded() -> Action {
+    /// Whether a leg that fails now takes something with it: recipients that were accepted, or what the client waits for.
+    package var isUnderWay: Bool {
         switch self.phase {
-        case .sending:
-            self.phase = .answering
-            return .endMessage
-        case .discarding(let reply):
-            self.phase = .idle
-            return .answer(.message(reply))
-        case .idle, .open, .deciding, .connecting, .asking, .preparing, .answering, .orphaned:
-            preconditionFailure("the end of a message that was not being received")
+        case .idle, .discarding: false
+        case .open, .deciding, .gathering: self.fixed != nil
+        case .connecting, .replaying, .asking, .preparing, .sending, .answering, .orphaned: true
         }
     }
 
-    /// The client is gone. What it has heard no answer to may be delivered all the same: the leg is kept until it says.
-    package mutating func clientLost() -> Action {
-        if case .answering = self.phase {
-            self.phase = .orphaned
-            return .none
-        }
-        return self.reset()
-    }
-
-    /// The client's transaction is over without a message: RSET, EHLO, QUIT, or the client is gone.
-    package mutating func reset() -> Action {
-        let phase = self.phase
-        self.phase = .idle
-        switch (phase, self.leg) {
-        case (.idle, _), (.open, .none), (.open, .idle), (.deciding, .none), (.deciding, .idle), (.discarding, _):
-            return .none
-        case (.open, .open(let destination)), (.deciding, .open(let destination)):
-            self.leg = .idle(destination)
-            return .abandonTransaction
-        case (.connecting, _), (.asking, _), (.preparing, _), (.sending, _), (.answering, _), (.orphaned, _):
-            self.leg = .none
-            return .closeLeg
-        }
-    }
-
-    /// Where the recipient goes if it may go with those accepted so far; nil where it may not.
-    private func admitted(_ destination: Destination, for path: ForwardPath) -> Destination? {
-        guard let fixed = self.fixed else { return destination }
-        if fixed.isSame(as: destination) { return fixed }
-        guard case .server(_, let mine) = fixed, case .server(_, let theirs) = destination else { return nil }
-        // A lookup that balances names another server each time. For a domain whose recipients this transaction has
-        // already, that is no other destination; for another domain it is one, unless the answers name one group.
-        if let domain = path.domain, self.lookedUpDomains.contains(domain) { return fixed }
-        return mine != nil && mine == theirs ? fixed : nil
-    }
-
-    private mutating func forward(_ recipient: RecipientCommand, to destination: Destination) -> Action {
-        let pending = Pending(recipient: recipient, destination: destination)
-        switch self.leg {
-        case .open(let present) where present.isSame(as: destination):
-            self.phase = .asking(pending)
-            return .addRecipient(recipient)
-        case .idle(let present) where present.isSame(as: destination):
-            self.phase = .asking(pending)
-            return .begin(self.mail, recipient)
-        case .none, .open, .idle:
-            self.leg = .none
-            self.phase = .connecting(pending)
-            return .connect(destination)
-        }
-    }
-}
-
-// MARK: The leg
-
-extension RelayTransaction {
-    /// The leg is ready for a transaction.
-    package mutating func connected() -> Action {
-        guard case .connecting(let pending) = self.phase else { return .closeLeg }
-        self.leg = .idle(pending.destination)
-        self.phase = .asking(pending)
-        return .begin(self.mail, pending.recipient)
-    }
-
-    /// The backend answered; `isOpen` says whether its transaction is.
-    package mutating func answered(_ question: ClientSession.Question, _ reply: SMTPReply, isOpen: Bool) -> Action {
-        switch (self.phase, question) {
-        case (.asking(let pending), .recipient):
-            self.leg = isOpen ? .open(pending.destination) : .idle(pending.destination)
-            self.phase = .open
-            if reply.isPositiveCompletion { self.accept(pending) }
-            return .answer(.recipient(reply.relayed, closing: false))
-        case (.preparing, .data):
-            self.phase = reply.isPositiveIntermediate ? .sending : .open
-            return .answer(.data(reply.isPositiveIntermediate ? .startMailInput : reply.relayed))
-        case (.answering, .message):
-            self.phase = .idle
-            guard reply.replyCode != 421, case .open(let destination) = self.leg else {
-                self.leg = .none
-                return .closeLegAndAnswer(.message(reply.relayed))
-            }
-            self.leg = .idle(destination)
-            return .answer(.message(reply.relayed))
-        case (.orphaned, .message):
-            self.phase = .idle
-            self.leg = .none
-            return .closeLegAndAnswer(.nobody(reply.relayed))
-        case (.idle, _), (.open, _), (.deciding, _), (.connecting, _), (.asking, _), (.preparing, _), (.sending, _),
-            (.discarding, _), (.answering, _), (.orphaned, _):
-            // Nothing of ours waits for this: the session with the backend is not what we take it for.
-            return self.failed(.session(.closed))
-        }
-    }
-
-    /// The leg is no more, or never came to be.
-    package mutating func failed(_ failure: Failure) -> Action {
-        let reply = failure.reply
-        self.leg = .none
+    /// What the relay is at, for the log.
+    package var step: String {
         switch self.phase {
-        case .idle, .discarding:
-            return .closeLeg
-        case .open, .deciding:
-            // Recipients that were accepted are lost with it; without any, the next one gets a new leg.
-            if self.fixed != nil { self.lost = reply }
-            guard case .deciding = self.phase, let lost = self.lost else { return .closeLeg }
-            self.phase = .open
-            return .closeLegAndAnswer(.recipient(lost, closing: false))
-        case .connecting, .asking:
-            if self.fixed != nil { self.lost = reply }
-            self.phase = .open
-            return .closeLegAndAnswer(.recipient(reply, closing: false))
-        case .preparing:
-            self.lost = reply
-            self.phase = .open
-            return .closeLegAndAnswer(.data(reply))
-        case .sending:
-            self.phase = .discarding(failure.earlyReply ?? reply)
-            return .closeLeg
-        case .answering:
-            self.phase = .idle
-            return .closeLegAndAnswer(.message(.ambiguous))
-        case .orphaned:
-            self.phase = .idle
-            return .closeLegAndAnswer(.nobody(.ambiguous))
-        }
-    }
-
-    private mutating func accept(_ pending: Pending) {
-        if self.fixed == nil { self.fixed = pending.destination }
-        if case .server = pending.destination, let domain = pending.recipient.forwardPath.domain {
-            self.lookedUpDomains.insert(domain)
-        }
-    }
-}
-
-extension ForwardPath {
-    fileprivate var domain: String? {
-        switch self {
-        case .postmaster: nil
-        case .mailbox(let mailbox): DomainName.key(mailbox.domain)
+        case .idle: "idle"
+        case .open: "open"
+        case .deciding, .gathering: "deciding"
+        case .connecting(let goal), .replaying(let goal, _), .preparing(let goal):
+            switch goal {
+            case .recipients: "recipient"
+            case .data: "data"
+            case .message: "message"
+            }
+        case .asking: "recipient"
+        case .sending, .discarding: "message"
+        case .answering, .orphaned: "answer"
         }
     }
 }

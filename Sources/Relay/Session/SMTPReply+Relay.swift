@@ -26,6 +26,9 @@ extension SMTPReply {
     package static let overloaded = SMTPReply(421, .init(4, 3, 2), "System busy, try again later")
     /// `451 4.4.2`: the backend went away, or fell silent.
     package static let backendLost = SMTPReply(451, .init(4, 4, 2), "Connection to backend lost, try again later")
+    /// `451 4.3.0`: a backend failed, and another one does not take what that one took.
+    package static let verdictChanged = SMTPReply(
+        451, .init(4, 3, 0), "Backend lost, and another does not agree, try again later")
     /// `451 4.4.2`: the final dot was sent, and no answer came. The backend may have the message all the same
     /// (RFC 1047), so a second copy is possible; a lost one is not.
     package static let ambiguous = SMTPReply(451, .init(4, 4, 2), "No answer from backend, message state unknown")

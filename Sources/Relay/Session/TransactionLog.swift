@@ -61,6 +61,11 @@ struct TransactionLog {
         logger.warning("\(self.line("backend-failed", nil, backend, client)) error=\(Self.value("\(failure)"))")
     }
 
+    /// Another backend has what one had that failed.
+    func failedOver(_ logger: Logger, from lost: String, to backend: String, step: String, _ client: String) {
+        logger.warning("failover id=\(self.id) client=\(client) from=\(lost) to=\(backend) phase=\(step)")
+    }
+
     /// `word key=value …`: composed here and not as metadata, which costs a dictionary a message.
     private func line(_ word: String, _ reply: SMTPReply?, _ backend: String?, _ client: String) -> String {
         var line: [UInt8] = []

@@ -82,6 +82,42 @@ struct LostPeerEdgeCases {
         }
     }
 
+    @Test(
+        "47: a backend that leaves in a message that is still kept: another one has it, once, and the client is told nothing",
+        arguments: [1, 20_000], [false, true])
+    func failover(after octets: Int, chunked: Bool) throws {
+        for answer in [ScriptedBackend.Answer.close, .reset, .say("421 4.3.2 going down")] {
+            var script = ScriptedBackend.Script()
+            script.inContent = (octets, answer)
+            let trial = try EdgeTrial(
+                script,
+                settings: """
+                    groups:
+                      app: {backends: ["127.0.0.1:2525", "127.0.0.1:2527"], balance: first}
+                    routes:
+                      - {recipients: "*", group: app}
+                    """)
+            let other = try ScriptedBackend(trial.network, port: 2527)
+            let dialogue = try trial.begun()
+            let content =
+                "Subject: x\r\n\r\n" + String(repeating: String(repeating: "x", count: 98) + "\r\n", count: 400)
+            if chunked {
+                try dialogue.say(octets: "BDAT \(content.utf8.count)\r\n\(content)", gets: "250 2.0.0")
+            } else {
+                try dialogue.say("DATA", gets: "354 ")
+                try dialogue.send(bytes: Array(content.utf8))
+            }
+            // (Behind the end of the message it would be case 48.)
+            _ = try trial.relay.program.line { $0.contains(" failover ") }
+            try dialogue.say(chunked ? "BDAT 0 LAST" : ".", gets: "250 2.0.0 taken")
+            try dialogue.expectInStep()
+            let record = other.wait { $0.messages.count == 1 }
+            #expect(record.messages.map { String(decoding: $0.octets, as: UTF8.self) + "\r\n" } == [content])
+            #expect(trial.backend.record.read { $0.messages.count } == 0)
+            try dialogue.quit()
+        }
+    }
+
     @Test("48: a backend that leaves behind the dot may have the message: 451 4.4.2, ambiguous, and never again by us")
     func ambiguous() async throws {
         let trial = try RelayTrial("timeouts: \(RelayUnderTest.hasty)")

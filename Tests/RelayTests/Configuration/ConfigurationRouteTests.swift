@@ -101,13 +101,15 @@ import Testing
         #expect(defaults.limits.dataRate == 100)
         let text = """
             timeouts: {greeting: 30s, backend-command: 1m, backend-data-block: 90s}
-            limits: {data-rate: 0}
+            limits: {data-rate: 0, replay-window: 128KiB, replay-total: 1GiB}
             """
         let configuration = try decodeConfiguration(RelayConfigurationTests.minimal + text).configuration
         #expect(configuration.timeouts.greeting == .seconds(30))
         #expect(configuration.timeouts.backendCommand == .minutes(1))
         #expect(configuration.timeouts.backendDataBlock == .seconds(90))
         #expect(configuration.limits.dataRate == 0)
+        #expect(defaults.limits.replayWindow == 65_536 && defaults.limits.replayTotal == 67_108_864)
+        #expect(configuration.limits.replayWindow == 131_072 && configuration.limits.replayTotal == 1_073_741_824)
     }
 
     @Test(
@@ -123,6 +125,18 @@ import Testing
             (
                 "limits: {data-rate: 1000001}",
                 "9:21: limits.data-rate: 1000001 is not from 1 to 1000000, or 0 for no limit"
+            ),
+            (
+                "limits: {replay-window: 17MiB}",
+                "9:25: limits.replay-window: 17MiB is not from 1024 to 16777216 octets, or 0 for none"
+            ),
+            (
+                "limits: {replay-total: 1}",
+                "9:24: limits.replay-total: 1 is not from 65536 to 1099511627776 octets, or 0 for none"
+            ),
+            (
+                "limits: {replay-windows: 1KB}",
+                "9:10: limits: unknown key \"replay-windows\"; did you mean \"replay-window\"?"
             ),
             ("limits: {data-rate: 1KB}", "9:21: limits.data-rate: \"1KB\" is not a whole number"),
         ])
