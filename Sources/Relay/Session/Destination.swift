@@ -7,14 +7,15 @@ package import SMTPCore
 package enum Destination: Equatable, Sendable {
     /// A group of relay.yaml.
     case group(BackendGroup)
-    /// The server that a lookup named; answers with the same `group` (Auth-Group) may share a transaction.
-    case server(SocketAddress, group: String?)
+    /// The server that a lookup named; answers of one lookup with the same `group` (Auth-Group) may share a transaction.
+    /// `lookup` is the place of a route's own lookup, nil is the listener's.
+    case server(SocketAddress, group: String?, lookup: Int? = nil)
 
     /// Whether mail for both may go through one connection.
     func isSame(as other: Destination) -> Bool {
         switch (self, other) {
         case (.group(let mine), .group(let theirs)): mine.sharesTransactions(with: theirs)
-        case (.server(let mine, _), .server(let theirs, _)): mine == theirs
+        case (.server(let mine, _, _), .server(let theirs, _, _)): mine == theirs
         case (.group, .server), (.server, .group): false
         }
     }
@@ -31,7 +32,7 @@ package enum Destination: Equatable, Sendable {
     package var name: String {
         switch self {
         case .group(let group): group.name
-        case .server(let address, let group): group ?? address.hostAndPort
+        case .server(let address, let group, _): group ?? address.hostAndPort
         }
     }
 }
