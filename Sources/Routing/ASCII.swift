@@ -12,6 +12,12 @@ func lowercasedASCII(_ text: String) -> String {
     return String(decoding: text.utf8.map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 }, as: UTF8.self)
 }
 
+/// An octet, in lower case where it is an ASCII letter.
+@inline(__always)
+func lowercasedASCII(_ octet: UInt8) -> UInt8 {
+    octet &- 0x41 < 26 ? octet | 0x20 : octet
+}
+
 /// Whether both have the same octets.
 func sameOctets(_ left: String, _ right: String) -> Bool {
     left.utf8.count == right.utf8.count && left.utf8.elementsEqual(right.utf8)

@@ -54,11 +54,49 @@ extension LocalPart: CustomStringConvertible {
     package var description: String { self.text }
 }
 
-/// What routes look at in a recipient; made once for all of them.
+extension LocalPart {
+    /// The octets that are compared.
+    var octets: String.UTF8View { self.text.utf8 }
+
+    /// How it is written with as few quotes as there may be: none around a Dot-string, else quotes, and a backslash
+    /// before each quote and backslash within (RFC 5321 section 4.1.2).
+    static func written(_ octets: Span<UInt8>, to text: inout [UInt8]) {
+        var isDotString = octets.count > 0
+        for place in 0..<octets.count where !isDotStringOctet(octets[place]) { isDotString = false }
+        if !isDotString { text.append(UInt8(ascii: "\"")) }
+        for place in 0..<octets.count {
+            let octet = octets[place]
+            if octet == UInt8(ascii: "\"") || octet == UInt8(ascii: "\\") { text.append(UInt8(ascii: "\\")) }
+            text.append(octet)
+        }
+        if !isDotString { text.append(UInt8(ascii: "\"")) }
+    }
+}
+
+/// An octet of an atom, or a dot (RFC 5321 section 4.1.2); over 127 with SMTPUTF8 (RFC 6531 section 3.3).
+func isDotStringOctet(_ octet: UInt8) -> Bool {
+    switch octet {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"), 0x80...0xFF:
+        return true
+    default:
+        return "!#$%&'*+-/=?^_`{|}~.".utf8.contains(octet)
+    }
+}
+
+/// What routes look at in a recipient, whatever it is written like.
 struct RecipientKey {
     /// As ``DomainName/key(_:)`` has it; nil for `<Postmaster>`.
     let domain: String?
     let localPart: LocalPart
+
+    /// That of `<Postmaster>`.
+    static let postmaster = RecipientKey(domain: nil, localPart: .postmaster)
+
+    private init(domain: String?, localPart: LocalPart) {
+        self.domain = domain
+        self.localPart = localPart
+    }
 
     /// Makes the key of a recipient; nil where its domain is none that a message could go to.
     init?(_ recipient: ForwardPath) {
@@ -71,5 +109,22 @@ struct RecipientKey {
             self.domain = domain
             self.localPart = LocalPart(mailbox.localPart)
         }
+    }
+
+    /// What expressions are matched with: the mailbox, each part as it is compared, with as few quotes as there may be;
+    /// `postmaster@` for `<Postmaster>`. So whatever is behind the last `@` is the domain, and no quotes that a sender
+    /// adds make it another mailbox.
+    var subject: [UInt8] {
+        Self.subject(Array(self.localPart.octets).span, Array((self.domain ?? "").utf8).span)
+    }
+
+    /// The same, of the parts as they are compared, but for the domain's letters.
+    static func subject(_ localPart: Span<UInt8>, _ domain: Span<UInt8>) -> [UInt8] {
+        var text: [UInt8] = []
+        text.reserveCapacity(localPart.count + domain.count + 3)
+        LocalPart.written(localPart, to: &text)
+        text.append(UInt8(ascii: "@"))
+        for place in 0..<domain.count { text.append(lowercasedASCII(domain[place])) }
+        return text
     }
 }

@@ -1,5 +1,3 @@
-package import SMTPCore
-
 /// What a route says of the recipients that it takes. Domains are as ``DomainName/key(_:)`` has them.
 package enum RecipientPattern: Hashable, Sendable {
     /// `"*"`: every recipient.
@@ -12,18 +10,19 @@ package enum RecipientPattern: Hashable, Sendable {
     case localPart(LocalPart)
     /// `user@flxw.de`: one mailbox.
     case mailbox(LocalPart, domain: String)
+    /// `/^list-.*@/`: every mailbox that the expression matches, as ``RecipientKey/subject`` has it.
+    case expression(RegularExpression)
 
     /// Parses a pattern as relay.yaml has it.
     ///
-    /// Fails with what is wrong in words fit for the person who wrote it; regular expressions are recognised and
-    /// refused.
+    /// Fails with what is wrong in words fit for the person who wrote it.
     package init(parsing text: String) throws(PatternError) {
         guard !text.isEmpty else { throw PatternError("a pattern is empty") }
         // By octets throughout: a combining letter behind the @ or the star makes one Character with it.
         if sameOctets(text, "*") {
             self = .everyone
         } else if text.utf8.first == UInt8(ascii: "/") {
-            throw PatternError("\"\(text)\": regular expressions are not in this version")
+            self = .expression(try RegularExpression(parsing: text))
         } else if let at = text.utf8.lastIndex(of: UInt8(ascii: "@")) {
             let local = try Self.localPart(String(text[..<at]), of: text)
             let domain = String(text[text.utf8.index(after: at)...])
@@ -49,30 +48,6 @@ package struct PatternError: Error, Equatable, Sendable {
 }
 
 extension RecipientPattern {
-    /// Whether `recipient` is one of these.
-    package func matches(_ recipient: ForwardPath) -> Bool {
-        RecipientKey(recipient).map { self.matches($0) } ?? false
-    }
-
-    func matches(_ recipient: RecipientKey) -> Bool {
-        switch self {
-        case .everyone:
-            return true
-        case .domain(let domain):
-            return recipient.domain.map { sameOctets($0, domain) } ?? false
-        case .subdomains(let parent):
-            guard let domain = recipient.domain?.utf8 else { return false }
-            let rest = domain.count - parent.utf8.count
-            // A literal ends in "]" and no domain does, so it is below none.
-            guard rest > 1, domain.dropFirst(rest).elementsEqual(parent.utf8) else { return false }
-            return domain.dropFirst(rest - 1).first == UInt8(ascii: ".")
-        case .localPart(let local):
-            return recipient.localPart == local
-        case .mailbox(let local, let domain):
-            return recipient.localPart == local && recipient.domain.map { sameOctets($0, domain) } ?? false
-        }
-    }
-
     private static func localPart(_ text: String, of pattern: String) throws(PatternError) -> LocalPart {
         guard !text.isEmpty else {
             throw PatternError("\"\(pattern)\" has no local-part; a domain is written without the @")
@@ -81,7 +56,7 @@ extension RecipientPattern {
         guard text.utf8.count <= 64 else { throw PatternError("\"\(pattern)\": a local-part has 64 octets at most") }
         let quote = UInt8(ascii: "\"")
         let isQuoted = text.utf8.count >= 2 && text.utf8.first == quote && text.utf8.last == quote
-        guard isQuoted || text.utf8.allSatisfy(Self.isDotStringOctet) else {
+        guard isQuoted || text.utf8.allSatisfy(isDotStringOctet) else {
             throw PatternError("\"\(pattern)\": this local-part has to be quoted (RFC 5321 section 4.1.2)")
         }
         guard !text.utf8.contains(where: { $0 < 0x20 || $0 == 0x7F }) else {
@@ -108,17 +83,6 @@ extension RecipientPattern {
         }
         return key
     }
-
-    /// An octet of an atom, or a dot (RFC 5321 section 4.1.2); over 127 with SMTPUTF8 (RFC 6531 section 3.3).
-    private static func isDotStringOctet(_ octet: UInt8) -> Bool {
-        switch octet {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), 0x80...0xFF:
-            return true
-        default:
-            return "!#$%&'*+-/=?^_`{|}~.".utf8.contains(octet)
-        }
-    }
 }
 
 extension RecipientPattern: CustomStringConvertible {
@@ -130,6 +94,7 @@ extension RecipientPattern: CustomStringConvertible {
         case .subdomains(let parent): "*.\(parent)"
         case .localPart(let local): "\(local)@"
         case .mailbox(let local, let domain): "\(local)@\(domain)"
+        case .expression(let expression): expression.description
         }
     }
 }

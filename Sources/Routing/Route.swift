@@ -1,6 +1,6 @@
 package import SMTPCore
 
-/// One route: who its recipients are, and what becomes of their mail.
+/// One route: who its recipients and clients are, and what becomes of their mail.
 package struct Route: Hashable, Sendable {
     /// What becomes of a recipient that takes the route.
     package enum Target: Hashable, Sendable {
@@ -8,16 +8,23 @@ package struct Route: Hashable, Sendable {
         case group(BackendGroup)
         /// It is refused with this reply, in the 4yz or 5yz class.
         case reject(SMTPReply)
+        /// A lookup of the route's own is asked, which the configuration has at this place.
+        case lookup(Int)
     }
 
-    /// A recipient takes the route when one of these matches.
+    /// A recipient takes the route when one of these matches,
     package var recipients: [RecipientPattern]
+    /// and the client meets these.
+    package var conditions: RouteConditions
     /// Where it leads.
     package var target: Target
 
     /// Makes a route.
-    package init(recipients: [RecipientPattern], target: Target) {
+    package init(
+        recipients: [RecipientPattern], conditions: RouteConditions = RouteConditions(), target: Target
+    ) {
         self.recipients = recipients
+        self.conditions = conditions
         self.target = target
     }
 
@@ -26,11 +33,11 @@ package struct Route: Hashable, Sendable {
         self.init(recipients: recipients, target: .group(group))
     }
 
-    /// The group where it leads; nil where it refuses.
+    /// The group where it leads; nil where it refuses, or asks.
     package var group: BackendGroup? {
         switch self.target {
         case .group(let group): group
-        case .reject: nil
+        case .reject, .lookup: nil
         }
     }
 }

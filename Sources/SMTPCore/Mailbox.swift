@@ -42,6 +42,13 @@ extension Mailbox {
         return lowered.hasSuffix(".") ? String(lowered.dropLast()) : lowered
     }
 
+    /// Calls `body` with the octets of both parts, without a copy of them.
+    package func withOctets<Result>(_ body: (_ localPart: Span<UInt8>, _ domain: Span<UInt8>) -> Result) -> Result {
+        let octets = self.text.utf8Span.span
+        let at = Int(self.at)
+        return body(octets.extracting(..<at), octets.extracting((at + 1)...))
+    }
+
     private var atIndex: String.Index {
         let utf8 = self.text.utf8
         return utf8.index(utf8.startIndex, offsetBy: Int(self.at))

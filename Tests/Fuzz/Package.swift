@@ -33,9 +33,11 @@ let package = Package(
         fuzzTarget("fuzz-sasl", "SMTPCore"),
         .target(name: "NginxImport", path: "NginxImport", swiftSettings: strict),
         fuzzTarget("fuzz-nginxconf", "NginxImport"),
-        // (ProxyProtocol takes its addresses from Routing, which knows names by libidn2.)
+        // (ProxyProtocol takes its addresses from Routing, which knows names by libidn2 and expressions by PCRE2.)
         .systemLibrary(name: "CIDN2", path: "CIDN2", pkgConfig: "libidn2", providers: [.apt(["libidn2-dev"])]),
-        .target(name: "Routing", dependencies: ["SMTPCore", "CIDN2"], path: "Routing", swiftSettings: strict),
+        .systemLibrary(name: "CPCRE2", path: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
+        .target(
+            name: "Routing", dependencies: ["SMTPCore", "CIDN2", "CPCRE2"], path: "Routing", swiftSettings: strict),
         .target(name: "ProxyProtocol", dependencies: ["Routing"], path: "ProxyProtocol", swiftSettings: strict),
         fuzzTarget("fuzz-proxy", "ProxyProtocol"),
     ],

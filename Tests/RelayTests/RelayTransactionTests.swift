@@ -21,11 +21,11 @@ private func group(_ name: String, port: UInt16 = 2525) -> Destination {
     .group(BackendGroup(name: name, backends: [Backend(.ip(.v4(0x7F00_0001), port: port))]))
 }
 
-private func server(_ port: Int, group: String? = nil) -> Destination {
+private func server(_ port: Int, group: String? = nil, lookup: Int? = nil) -> Destination {
     guard let address = try? SocketAddress(ipAddress: "127.0.0.1", port: port) else {
         preconditionFailure("an address")
     }
-    return .server(address, group: group)
+    return .server(address, group: group, lookup: lookup)
 }
 
 extension RelayTransaction {
@@ -154,6 +154,35 @@ private func sending() -> RelayTransaction {
         _ = other.recipient(recipient("x@e.example"))
         #expect(
             other.forwarded(server(2526, group: "web")) == .answer(.recipient(.oneDestination, closing: false)))
+    }
+
+    @Test(
+        "What another lookup answers is another destination, whatever the domain and the group, unless the server is one"
+    )
+    func otherLookup() {
+        for (domain, group) in [("d.example", nil), ("e.example", "app")] {
+            var transaction = accepted("c@d.example", server(2525, group: group))
+            _ = transaction.recipient(recipient("x@\(domain)"))
+            #expect(
+                transaction.forwarded(server(2526, group: group, lookup: 0))
+                    == .answer(.recipient(.oneDestination, closing: false)))
+            _ = transaction.recipient(recipient("y@\(domain)"))
+            #expect(
+                transaction.forwarded(server(2525, group: group, lookup: 0))
+                    == .addRecipients([recipient("y@\(domain)")]))
+        }
+    }
+
+    @Test("A domain that another lookup led to the same server is none of the first one's")
+    func otherLookupsDomain() {
+        var transaction = accepted("c@d.example", server(2525))
+        _ = transaction.recipient(recipient("x@e.example"))
+        _ = transaction.forwarded(server(2525, lookup: 0))
+        _ = transaction.answered(.recipient, ok, isOpen: true)
+        _ = transaction.recipient(recipient("y@e.example"))
+        #expect(transaction.forwarded(server(2526)) == .answer(.recipient(.oneDestination, closing: false)))
+        _ = transaction.recipient(recipient("y@d.example"))
+        #expect(transaction.forwarded(server(2526)) == .addRecipients([recipient("y@d.example")]))
     }
 
     @Test("A denial closes the session only while no recipient has been accepted")

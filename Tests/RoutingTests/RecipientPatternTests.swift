@@ -44,6 +44,9 @@ func path(_ text: String) -> ForwardPath {
         Case(pattern: "K@", matches: ["K@x"], others: ["\u{212A}@x"]),
         Case(pattern: "j\u{F6}rg@", matches: ["j\u{F6}rg@x"], others: ["jo\u{308}rg@x", "jorg@x"]),
         Case(pattern: "*.b\u{FC}cher.example", matches: ["a@x.xn--bcher-kva.example"], others: ["a@bücher.example"]),
+        Case(
+            pattern: "/^list-.*@/", matches: ["list-x@a.example", "\"list-x\"@b"],
+            others: ["xlist-@a", "list@a", "List-x@a", "a@list-x", "\"list-a b\"@x", "Postmaster"]),
         Case(pattern: "a@b\u{FC}cher.example", matches: ["a@XN--BCHER-KVA.example"], others: ["b@bücher.example"]),
     ]
 
@@ -62,8 +65,13 @@ func path(_ text: String) -> ForwardPath {
         "A mistake in a pattern is named",
         arguments: [
             ("", "a pattern is empty"),
-            ("/^list-.*@/", "\"/^list-.*@/\": regular expressions are not in this version"),
-            ("/x", "\"/x\": regular expressions are not in this version"),
+            ("/x", "\"/x\" has no slash at its end: write /EXPRESSION/ or /EXPRESSION/i"),
+            ("/", "\"/\" has no slash at its end: write /EXPRESSION/ or /EXPRESSION/i"),
+            ("//", "\"//\" has nothing between its slashes"),
+            ("/x/g", "\"/x/g\": behind its last slash there may be an i, and nothing else"),
+            ("/[a/", "\"/[a/\": missing terminating ] for character class, at offset 2 of the expression"),
+            ("/\u{FC}(/", "\"/\u{FC}(/\": missing closing parenthesis, at offset 2 of the expression"),
+            ("/\\C/", "\"/\\C/\": using \\C is disabled by the application, at offset 2 of the expression"),
             ("@flxw.de", "\"@flxw.de\" has no local-part; a domain is written without the @"),
             ("*.*.de", "\"*.*.de\": a star stands alone or before a domain, as in \"*.example.org\""),
             ("*flxw.de", "\"*flxw.de\": a star stands alone or before a domain, as in \"*.example.org\""),

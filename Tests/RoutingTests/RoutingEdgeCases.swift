@@ -177,7 +177,7 @@ import Testing
         let table = try self.table(["*", "a@", "bücher.example"])
         let recipient = self.mailbox("a", domain)
         #expect(table.decide(recipient) == .reject(.noSuchDomain))
-        #expect(table.route(of: recipient) == nil)
+        #expect(table.match(recipient) == nil)
         #expect(SMTPReply.noSuchDomain.description.hasPrefix("550 5.1.2 "))
     }
 

@@ -54,9 +54,14 @@ package struct AdminDesk: Sendable {
             return AdminAnswer(route: .refuse(error.reply))
         }
         let snapshot = self.state.snapshot
+        // Of the client nothing is known here: a route with conditions is not taken.
         switch snapshot.routes.decide(recipient.forwardPath) {
         case .reject(let reply):
             return AdminAnswer(route: .refuse(reply))
+        case .lookup:
+            return AdminAnswer(route: .lookup)
+        case .undecided:
+            return AdminAnswer(route: .refuse(.routeUndecided))
         case .noMatch:
             return AdminAnswer(route: snapshot.configuration.lookup == nil ? .refuse(.relayingDenied) : .lookup)
         case .group(let group):

@@ -29,8 +29,12 @@ extension ConfigurationDecoder {
                 target = .group(own)
             case .reject(let reply):
                 target = .reject(reply)
+            case .lookup(let place):
+                target = .lookup(place)
             }
-            return target.map { Route(recipients: route.recipients.map(\.value), target: $0) }
+            return target.map {
+                Route(recipients: route.recipients.map(\.value), conditions: route.conditions, target: $0)
+            }
         }
         let postmaster = draft.postmaster.flatMap { placed -> BackendGroup? in
             used.insert(placed.value)
@@ -41,7 +45,8 @@ extension ConfigurationDecoder {
         }
         return RelayConfiguration(
             serverName: draft.serverName, listeners: draft.listeners.map(\.value), tls: draft.tls,
-            proxies: draft.proxies, groups: groups, routes: routes, postmaster: postmaster, lookup: draft.lookup,
+            proxies: draft.proxies, groups: groups, routes: routes, routeLookups: draft.routeLookups,
+            postmaster: postmaster, lookup: draft.lookup,
             lookupPolicy: draft.lookupPolicy, resolver: draft.resolver, names: draft.names, limits: draft.limits,
             timeouts: draft.timeouts, admin: draft.admin)
     }
@@ -93,17 +98,6 @@ extension ConfigurationDecoder {
         for size in draft.sizes where limit != 0 && size.value > limit {
             self.error(
                 size.mark, size.path, "\(size.value) octets are more than limits.message-size, which is \(limit)")
-        }
-    }
-
-    private mutating func checkPatterns(_ draft: ConfigurationDraft) {
-        var seen: [RecipientPattern: YAMLMark] = [:]
-        for pattern in draft.routes.flatMap(\.recipients) {
-            if let first = seen[pattern.value] ?? seen[.everyone] {
-                self.warning(pattern.mark, pattern.path, "line \(first.line) takes these recipients already")
-            } else {
-                seen[pattern.value] = pattern.mark
-            }
         }
     }
 }

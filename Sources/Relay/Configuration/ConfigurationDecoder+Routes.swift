@@ -15,11 +15,16 @@ extension ConfigurationDecoder {
     mutating func routes(_ node: YAMLNode, into draft: inout ConfigurationDraft) {
         for (index, element) in (self.elements(node, "routes") ?? []).enumerated() {
             let path = "routes[\(index)]"
-            let keys = Keys("recipients", "group", "backends", "reject", "message", "identity", "auth", "tls")
+            let keys = Keys(
+                "recipients", "listeners", "clients", "server-names", "users", "group", "backends", "lookup", "reject",
+                "message", "identity", "auth", "tls")
             guard let fields = self.fields(element, path, keys) else { continue }
             var route = ConfigurationDraft.RouteDraft(recipients: [], target: nil)
+            route.conditions = self.conditions(fields, path, draft)
             if let recipients = fields["recipients"] {
                 route.recipients = self.recipients(recipients, path + ".recipients")
+            } else if Self.conditionKeys.contains(where: { fields[$0] != nil }) {
+                route.recipients = [.init(value: .everyone, mark: element.mark, path: path)]
             } else {
                 self.error(element.mark, path, "it has no recipients")
             }
@@ -37,47 +42,75 @@ extension ConfigurationDecoder {
     private mutating func target(
         _ fields: Fields, _ mark: YAMLMark, _ path: String, into draft: inout ConfigurationDraft
     ) -> ConfigurationDraft.Placed<ConfigurationDraft.Target>? {
-        switch (fields["group"], fields["backends"], fields["reject"]) {
-        case (nil, nil, nil):
-            self.error(mark, path, "it needs a group, backends or reject")
+        let given = ["group", "backends", "lookup", "reject"].compactMap { key in fields[key].map { (key, $0) } }
+        guard let (key, node) = given.first else {
+            self.error(mark, path, "it needs a group, backends, a lookup or reject")
             return nil
-        case (_?, let backends?, _):
-            self.error(backends.mark, path, "it has a group and backends: one route leads to one of them")
+        }
+        if given.count > 1 {
+            self.error(given[1].1.mark, path, Self.contradiction(key, given[1].0))
             return nil
-        case (_?, nil, let reject?), (nil, _?, let reject?):
-            self.error(reject.mark, path, "it leads somewhere and refuses: one route does one of them")
+        }
+        let path = "\(path).\(key)"
+        let target: ConfigurationDraft.Target?
+        switch key {
+        case "group": target = self.text(node, path, "the name of a group").map { .named($0) }
+        case "backends": target = .inline(self.ownGroup(node, fields, path, into: &draft))
+        case "lookup": target = self.routeLookup(node, path, into: &draft)
+        default: target = self.rejection(node, path)
+        }
+        return target.map { .init(value: $0, mark: node.mark, path: path) }
+    }
+
+    private static func contradiction(_ one: String, _ other: String) -> String {
+        switch (one, other) {
+        case (_, "reject"): "it leads somewhere and refuses: one route does one of them"
+        case (_, "lookup"): "it leads somewhere and asks: one route does one of them"
+        default: "it has a \(one) and \(other): one route leads to one of them"
+        }
+    }
+
+    /// The group of a route with backends.
+    private mutating func ownGroup(
+        _ node: YAMLNode, _ fields: Fields, _ path: String, into draft: inout ConfigurationDraft
+    ) -> BackendGroup {
+        let route = String(path.dropLast(".backends".count))
+        // The brackets keep it apart from every name under `groups:`.
+        var group = BackendGroup(name: route, backends: [])
+        group.backends = self.backends(node, path, into: &draft)
+        group.policy = self.policy(fields, route, into: &draft)
+        return group
+    }
+
+    /// Two routes that ask alike have one lookup: a transaction may have recipients of both.
+    private mutating func routeLookup(
+        _ node: YAMLNode, _ path: String, into draft: inout ConfigurationDraft
+    ) -> ConfigurationDraft.Target? {
+        guard let lookup = self.lookup(node, path, keys: Self.lookupKeys) else { return nil }
+        if let place = draft.routeLookups.firstIndex(of: lookup) { return .lookup(place) }
+        draft.routeLookups.append(lookup)
+        return .lookup(draft.routeLookups.count - 1)
+    }
+
+    private mutating func rejection(_ node: YAMLNode, _ path: String) -> ConfigurationDraft.Target? {
+        guard let text = self.text(node, path, "a reply such as \"550 5.1.1 No such user\"") else { return nil }
+        do {
+            return .reject(try SMTPReply(parsingRejection: text))
+        } catch {
+            self.error(node.mark, path, error.message)
             return nil
-        case (let group?, nil, nil):
-            return self.text(group, path + ".group", "the name of a group").map {
-                .init(value: .named($0), mark: group.mark, path: path + ".group")
-            }
-        case (nil, let node?, nil):
-            // The brackets keep it apart from every name under `groups:`.
-            var group = BackendGroup(name: path, backends: [])
-            group.backends = self.backends(node, path + ".backends", into: &draft)
-            group.policy = self.policy(fields, path, into: &draft)
-            return .init(value: .inline(group), mark: node.mark, path: path + ".backends")
-        case (nil, nil, let reject?):
-            let path = path + ".reject"
-            guard let text = self.text(reject, path, "a reply such as \"550 5.1.1 No such user\"") else { return nil }
-            do {
-                return .init(value: .reject(try SMTPReply(parsingRejection: text)), mark: reject.mark, path: path)
-            } catch {
-                self.error(reject.mark, path, error.message)
-                return nil
-            }
         }
     }
 
     /// Everybody has to be able to reach a postmaster (RFC 5321 section 4.5.1).
     private mutating func checkPostmaster(_ route: ConfigurationDraft.RouteDraft) {
-        guard case .reject = route.target?.value else { return }
+        guard case .reject = route.target?.value, route.conditions.isEmpty else { return }
         for pattern in route.recipients {
             switch pattern.value {
             case .localPart(.postmaster), .mailbox(.postmaster, domain: _):
                 self.warning(
                     pattern.mark, pattern.path, "mail to postmaster has to be taken (RFC 5321 section 4.5.1)")
-            case .everyone, .domain, .subdomains, .localPart, .mailbox:
+            case .everyone, .domain, .subdomains, .localPart, .mailbox, .expression:
                 break
             }
         }
@@ -86,12 +119,8 @@ extension ConfigurationDecoder {
     private mutating func recipients(
         _ node: YAMLNode, _ path: String
     ) -> [ConfigurationDraft.Placed<RecipientPattern>] {
-        let isSingle = if case .scalar = node.content { true } else { false }
-        guard let elements = isSingle ? [node] : self.elements(node, path) else { return [] }
-        if elements.isEmpty { self.error(node.mark, path, "there has to be one at least") }
-        return elements.enumerated().compactMap { index, element -> ConfigurationDraft.Placed<RecipientPattern>? in
-            let path = isSingle ? path : "\(path)[\(index)]"
-            return self.pattern(element, path).map { .init(value: $0, mark: element.mark, path: path) }
+        self.oneOrMore(node, path).compactMap { element, path in
+            self.pattern(element, path).map { .init(value: $0, mark: element.mark, path: path) }
         }
     }
 

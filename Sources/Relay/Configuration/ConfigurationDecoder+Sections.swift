@@ -14,6 +14,7 @@ struct ConfigurationDraft {
 
     struct RouteDraft {
         var recipients: [Placed<RecipientPattern>]
+        var conditions = RouteConditions()
         var target: Placed<Target>?
     }
 
@@ -21,6 +22,8 @@ struct ConfigurationDraft {
         case named(String)
         case inline(BackendGroup)
         case reject(SMTPReply)
+        /// The lookup at this place of ``routeLookups``.
+        case lookup(Int)
     }
 
     /// A file that the configuration names.
@@ -43,6 +46,8 @@ struct ConfigurationDraft {
     var groups: [Placed<BackendGroup>] = []
     var backends: [Placed<BackendAddress>] = []
     var routes: [RouteDraft] = []
+    /// The lookups of single routes.
+    var routeLookups: [LookupConfiguration] = []
     var postmaster: Placed<String>?
     var lookup: LookupConfiguration?
     var resolver: ResolverConfiguration?
@@ -51,6 +56,8 @@ struct ConfigurationDraft {
     var policy = DeliveryPolicy(), lookupPolicy = DeliveryPolicy()
     /// Every `size` under a `message`.
     var sizes: [Placed<Int>] = []
+    /// A listener with a mistake is left out of ``listeners``, whose places are not those of the file then.
+    var hasAllListeners = true
     /// The file has the key, whatever its value.
     var hasListeners = false, hasRoutes = false, hasLookup = false
     var limits = RelayConfiguration.Limits()
@@ -69,7 +76,10 @@ extension ConfigurationDecoder {
         if let node = fields["server"] { draft.serverName = self.server(node) }
         self.hasLookup = fields["lookup"] != nil
         draft.hasListeners = fields["listeners"] != nil
-        if let node = fields["listeners"] { draft.listeners = self.listeners(node, into: &draft) }
+        if let node = fields["listeners"] {
+            draft.listeners = self.listeners(node, into: &draft)
+            if case .sequence(let all) = node.content { draft.hasAllListeners = all.count == draft.listeners.count }
+        }
         if let node = fields["tls"] { self.tls(node, into: &draft) }
         if let node = fields["proxies"] { draft.proxies = self.proxies(node) }
         // First, since groups, routes and the lookup begin with what it says.

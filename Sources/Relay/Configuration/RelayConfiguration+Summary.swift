@@ -13,7 +13,8 @@ extension RelayConfiguration {
         if !self.proxies.isEmpty { lines.append("proxies: \(self.proxies)") }
         lines += self.groups.map { "group \($0.name): \(Self.text($0))" }
         lines += self.routes.map { route in
-            "route: \(route.recipients.map(\.description).joined(separator: " ")) -> \(Self.text(route.target))"
+            let recipients = route.recipients.map(\.description).joined(separator: " ")
+            return "route: \(recipients)\(self.text(route.conditions)) -> \(self.text(route.target))"
         }
         if let postmaster = self.postmaster { lines.append("route: <Postmaster> -> \(postmaster.name)") }
         if let lookup = self.lookup {
@@ -40,11 +41,24 @@ extension RelayConfiguration {
         changes.isEmpty ? [] : ["\(name): \(changes.joined(separator: ", "))"]
     }
 
-    private static func text(_ target: Route.Target) -> String {
+    private func text(_ target: Route.Target) -> String {
         switch target {
         case .group(let group): group.name.contains("[") ? Self.text(group) : group.name
         case .reject(let reply): reply.description
+        case .lookup(let place): "ask \(Self.text(self.routeLookups[place]))"
         }
+    }
+
+    private func text(_ conditions: RouteConditions) -> String {
+        var clients = conditions.clients.map(\.description)
+        if conditions.includesUnixClients { clients.append("unix:") }
+        var users = conditions.users.map(\.description).sorted()
+        if conditions.requiresUser { users.append("*") }
+        let lists = [
+            ("listeners", conditions.listeners.map { self.listeners[$0].place.description }), ("clients", clients),
+            ("server-names", conditions.serverNames.map(\.description)), ("users", users),
+        ]
+        return lists.filter { !$0.1.isEmpty }.map { ", \($0.0) \($0.1.joined(separator: " "))" }.joined()
     }
 
     /// The servers, and the settings that are not the default. Headers may be secrets, and are left out.

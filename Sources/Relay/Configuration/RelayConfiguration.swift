@@ -18,6 +18,8 @@ package struct RelayConfiguration: Equatable, Sendable {
     package var groups: [BackendGroup]
     /// The routes, in their order; a group that was written inside a route is in it alone.
     package var routes: [Route]
+    /// The lookups of single routes, which name them by their places.
+    package var routeLookups: [LookupConfiguration]
     /// Where `<Postmaster>` goes when no route matches.
     package var postmaster: BackendGroup?
     /// Whom to ask about recipients that no route matches.
@@ -44,6 +46,7 @@ package struct RelayConfiguration: Equatable, Sendable {
         proxies: Proxies = Proxies(),
         groups: [BackendGroup] = [],
         routes: [Route] = [],
+        routeLookups: [LookupConfiguration] = [],
         postmaster: BackendGroup? = nil,
         lookup: LookupConfiguration? = nil,
         lookupPolicy: DeliveryPolicy = DeliveryPolicy(),
@@ -59,6 +62,7 @@ package struct RelayConfiguration: Equatable, Sendable {
         self.proxies = proxies
         self.groups = groups
         self.routes = routes
+        self.routeLookups = routeLookups
         self.postmaster = postmaster
         self.lookup = lookup
         self.lookupPolicy = lookupPolicy
@@ -69,8 +73,10 @@ package struct RelayConfiguration: Equatable, Sendable {
         self.admin = admin
     }
 
-    /// Every place that is asked: for the whole relay, and for single listeners.
-    var allLookups: [LookupConfiguration] { (self.lookup.map { [$0] } ?? []) + self.listeners.compactMap(\.lookup) }
+    /// Every place that is asked: for the whole relay, for single listeners, and for single routes.
+    var allLookups: [LookupConfiguration] {
+        (self.lookup.map { [$0] } ?? []) + self.listeners.compactMap(\.lookup) + self.routeLookups
+    }
 
     /// The routes as the relay asks them.
     package var routeTable: RouteTable { RouteTable(routes: self.routes, postmaster: self.postmaster) }
@@ -83,11 +89,14 @@ package struct RelayConfiguration: Equatable, Sendable {
 
     /// The same for the clients of one listener, by its place: it may have a lookup of its own, and where every client is
     /// authenticated by a lookup, that lookup's answer is the destination of all its recipients.
-    package func leadsToSeveralDestinations(at listener: Int) -> Bool {
+    ///
+    /// - Parameter table: these routes, where whoever asks has them; a large table takes some time to make.
+    package func leadsToSeveralDestinations(at listener: Int, table: RouteTable? = nil) -> Bool {
         guard self.listeners.indices.contains(listener) else { return self.leadsToSeveralDestinations }
-        let listener = self.listeners[listener]
-        if listener.requiresAuthentication, listener.users == nil { return false }
-        return self.routeTable.leadsToSeveralDestinations(hasLookup: (listener.lookup ?? self.lookup) != nil)
+        let settings = self.listeners[listener]
+        if settings.requiresAuthentication, settings.users == nil { return false }
+        return (table ?? self.routeTable).leadsToSeveralDestinations(
+            hasLookup: (settings.lookup ?? self.lookup) != nil, at: listener)
     }
 }
 

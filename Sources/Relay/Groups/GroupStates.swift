@@ -53,7 +53,7 @@ package final class GroupStates {
     }
 
     /// How many places a group has, fit to be asked or not.
-    func placeCount(of group: BackendGroup) -> Int { self.state(of: group).members.count }
+    func placeCount(of group: BackendGroup) -> Int { self.state(of: group).endpoints.count }
 
     /// Waits for a place, as long as the group has it, but not longer than `limit`; nil where too many wait already.
     func wait(

@@ -30,7 +30,7 @@ extension RelayConfiguration {
     package var largestMessage: UInt64 {
         let limit = UInt64(self.limits.messageSize)
         var policies = self.allGroups.map(\.policy)
-        if self.lookup != nil || self.listeners.contains(where: { $0.lookup != nil }) {
+        if !self.allLookups.isEmpty {
             policies.append(self.lookupPolicy)
         }
         return policies.map { $0.size ?? limit }.max { $0 &- 1 < $1 &- 1 } ?? limit  // (no bound is the largest)

@@ -30,7 +30,7 @@ package struct SessionTerms: Sendable {
         session.recipients = limits.recipients
         session.transactions = limits.transactions == 0 ? .max : limits.transactions
         session.errors = limits.errors
-        session.hasOneDomain = configuration.leadsToSeveralDestinations(at: listener)
+        session.hasOneDomain = configuration.leadsToSeveralDestinations(at: listener, table: snapshot.routes)
         var timeouts = snapshot.serverTimeouts
         let place = listener
         let listener = configuration.listeners.indices.contains(place) ? configuration.listeners[place] : nil
@@ -39,7 +39,8 @@ package struct SessionTerms: Sendable {
             session.offersTLS = tls == .startTLS || tls == .required
             session.requiresTLS = tls == .required
             session.extensions = configuration.extensions(
-                knowledge: knowledge, configured: listener.ehlo, lookup: listener.lookup ?? configuration.lookup)
+                knowledge: knowledge, configured: listener.ehlo,
+                lookup: listener.lookup ?? configuration.lookup ?? configuration.routeLookups.first)
             session.authMechanisms = listener.mechanisms.map(\.rawValue)
             session.requiresAuthentication = listener.requiresAuthentication
             session.forbidsEarlyInput = listener.isPipeliningStrict

@@ -76,7 +76,7 @@ struct BackendConnector {
         switch destination {
         case .group(let group):
             self.connect(to: group, tried: tried, delegate: delegate, completion: completion)
-        case .server(let address, _):
+        case .server(let address, _, _):
             let shelf = BackendPool.Shelf.server(address)
             if self.reuse(shelf, delegate, completion) { return }
             let policy = self.snapshot.configuration.lookupPolicy

@@ -1,5 +1,6 @@
 import AuthHTTP
 import NIOCore
+import Routing
 import SMTPCore
 
 /// What is known of a client, whoever found it out.
@@ -20,6 +21,9 @@ struct ClientFacts {
     let name: String
     /// The address as lookups and the Received field have it.
     let ip: String
+    /// The address as routes compare it; found out when one asks for it.
+    private(set) lazy var routeAddress: RouteClient.Address? =
+        IPAddress(self.ip).map { .ip($0) } ?? (self.address.pathname == nil ? nil : .unix)
 
     /// - Parameter proxy: what a trusted proxy said; its addresses are the client's then.
     init(address: SocketAddress, local: SocketAddress?, proxy: LookupRequest.ProxyAddresses? = nil) {

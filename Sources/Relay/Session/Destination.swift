@@ -7,16 +7,23 @@ package import SMTPCore
 package enum Destination: Equatable, Sendable {
     /// A group of relay.yaml. (In a box: a group is large, and a transaction's state has it in several places.)
     indirect case group(BackendGroup)
-    /// The server that a lookup named; answers with the same `group` (Auth-Group) may share a transaction.
-    case server(SocketAddress, group: String?)
+    /// The server that a lookup named; answers of one lookup with the same `group` (Auth-Group) may share a transaction.
+    /// `lookup` is the place of a route's own lookup, nil is the listener's.
+    case server(SocketAddress, group: String?, lookup: Int? = nil)
 
     /// Whether mail for both may go through one connection.
     func isSame(as other: Destination) -> Bool {
         switch (self, other) {
         case (.group(let mine), .group(let theirs)): mine.sharesTransactions(with: theirs)
-        case (.server(let mine, _), .server(let theirs, _)): mine == theirs
+        case (.server(let mine, _, _), .server(let theirs, _, _)): mine == theirs
         case (.group, .server), (.server, .group): false
         }
+    }
+
+    /// Whether one lookup named both; so for groups, which none names.
+    func isOfSameLookup(as other: Destination) -> Bool {
+        guard case .server(_, _, let mine) = self, case .server(_, _, let theirs) = other else { return true }
+        return mine == theirs
     }
 
     /// What holds for messages that go there.
@@ -31,7 +38,7 @@ package enum Destination: Equatable, Sendable {
     package var name: String {
         switch self {
         case .group(let group): group.name
-        case .server(let address, let group): group ?? address.hostAndPort
+        case .server(let address, let group, _): group ?? address.hostAndPort
         }
     }
 }

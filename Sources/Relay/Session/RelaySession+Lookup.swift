@@ -9,7 +9,7 @@ import SMTPNIO
 
 extension RelaySession {
     /// Where a lookup authenticated the client, to the server that it named. Else by the route table; where it has no match,
-    /// by lookup; where there is none, the recipient is refused.
+    /// or the route says so, by lookup; where there is none, the recipient is refused.
     func decide(_ recipient: RecipientCommand) {
         self.decisionID += 1
         let id = self.decisionID
@@ -19,24 +19,45 @@ extension RelaySession {
             return self.decided(.refuse(.routingLoop, closing: true))
         }
         if let destination = self.authentication.destination { return self.forward(to: destination) }
-        switch self.snapshot.routes.decide(recipient.forwardPath) {
+        switch self.snapshot.routes.decide(recipient.forwardPath, of: self.routeClient) {
         case .group(let group):
-            return self.forward(to: .group(group))
+            self.forward(to: .group(group))
         case .reject(let reply):
-            return self.decided(.refuse(reply, closing: false))
+            self.decided(.refuse(reply, closing: false))
+        case .lookup(let place):
+            self.ask(self.snapshot.configuration.routeLookups[place], of: place, recipient, id)
+        case .undecided(let route):
+            self.context.logger.error(
+                "route-undecided client=\(self.client.name) route=routes[\(route)]: its expression goes beyond its bounds"
+            )
+            self.decided(.refuse(.routeUndecided, closing: false))
         case .noMatch:
-            break
+            guard let lookup = self.lookup(in: self.snapshot) else {
+                return self.decided(.refuse(.relayingDenied, closing: false))
+            }
+            self.ask(lookup, of: nil, recipient, id)
         }
+    }
+
+    /// What routes may ask about the client, where one does.
+    private var routeClient: RouteClient {
+        guard self.snapshot.routes.asksForClient else { return RouteClient() }
+        return RouteClient(
+            listener: self.listener, address: self.client.routeAddress, serverName: self.client.tls?.serverName,
+            user: self.client.login.map { UserName($0.user) })
+    }
+
+    /// - Parameter place: that of a route's own lookup; nil: the listener's.
+    private func ask(
+        _ lookup: LookupConfiguration, of place: Int?, _ recipient: RecipientCommand, _ id: UInt64
+    ) {
         if let held = self.heldVerdict, held.recipient == recipient {
             self.heldVerdict = nil
-            return self.lookupCompleted(held.verdict, id, recipient)
-        }
-        guard let lookup = self.lookup(in: self.snapshot) else {
-            return self.decided(.refuse(.relayingDenied, closing: false))
+            return self.lookupCompleted(held.verdict, of: place, id, recipient)
         }
         let request = self.lookupRequest(.none(self.envelope(recipient)), of: lookup)
         self.context.lookupClient(lookup).ask(request, deadline: self.deadline) { result in
-            self.lookupCompleted(result, id, recipient)
+            self.lookupCompleted(result, of: place, id, recipient)
         }
     }
 
@@ -76,7 +97,7 @@ extension RelaySession {
     }
 
     private func lookupCompleted(
-        _ result: Result<LookupVerdict, LookupError>, _ id: UInt64, _ recipient: RecipientCommand
+        _ result: Result<LookupVerdict, LookupError>, of place: Int?, _ id: UInt64, _ recipient: RecipientCommand
     ) {
         guard id == self.decisionID, !self.isClosed else { return }
         if self.transaction.isGathering, !self.changesNothing(result) {
@@ -87,7 +108,7 @@ extension RelaySession {
         case .success(.allowed(let allowed)):
             self.remember(allowed)
             self.leaveOutdatedLeg()
-            self.forward(to: .server(allowed.server, group: allowed.group))
+            self.forward(to: .server(allowed.server, group: allowed.group, lookup: place))
         case .success(.denied(let denial)):
             self.refusedLookups += 1
             self.refuse(denial, id)

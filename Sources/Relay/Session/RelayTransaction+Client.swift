@@ -186,7 +186,8 @@ extension RelayTransaction {
     /// them. What becomes of any other is found out behind them.
     private mutating func join(_ recipient: RecipientCommand, _ decision: RecipientDecision) -> Action {
         guard case .forward(let decided) = decision, let present = self.batchDestination,
-            let destination = self.admitted(decided, for: recipient.forwardPath), present.isSame(as: destination)
+            let destination = self.admitted(decided, for: recipient.forwardPath), present.isSame(as: destination),
+            present.isOfSameLookup(as: destination)
         else {
             self.held = Held(recipient: recipient, decision: decision)
             return self.askBatch()
@@ -236,8 +237,14 @@ extension RelayTransaction {
     /// Where the recipient goes if it may go with those accepted so far; nil where it may not.
     private func admitted(_ destination: Destination, for path: ForwardPath) -> Destination? {
         guard let fixed = self.fixed else { return destination }
-        if fixed.isSame(as: destination) { return fixed }
-        guard case .server(_, let mine) = fixed, case .server(_, let theirs) = destination else { return nil }
+        if fixed.isSame(as: destination) {
+            // (One server that two lookups name: what the second one says of a domain is not the first one's word.)
+            if case .server = destination { return destination }
+            return fixed
+        }
+        guard case .server(_, let mine, let asked) = fixed, case .server(_, let theirs, asked) = destination else {
+            return nil
+        }
         // A lookup that balances names another server each time. For a domain whose recipients this transaction has
         // already, that is no other destination; for another domain it is one, unless the answers name one group.
         if let domain = path.domain, self.lookedUpDomains.contains(domain) { return fixed }

@@ -107,7 +107,11 @@ extension RelayTransaction {
     private mutating func accept(_ recipient: RecipientCommand, _ destination: Destination) {
         if self.fixed == nil { self.fixed = destination }
         self.accepted.append(recipient)
-        if case .server = destination, let domain = recipient.forwardPath.domain { self.lookedUpDomains.insert(domain) }
+        if case .server(_, _, let asked) = destination, case .server(_, _, asked)? = self.fixed,
+            let domain = recipient.forwardPath.domain
+        {
+            self.lookedUpDomains.insert(domain)
+        }
     }
 
     /// One that had been accepted was answered once more.

@@ -10,6 +10,8 @@ extension SMTPReply {
     /// `451 4.3.0`: the lookup gave no verdict.
     package static let lookupFailed = SMTPReply(
         451, .init(4, 3, 0), "Recipient cannot be verified now, try again later")
+    /// `451 4.3.5`: the expression of a route went beyond its bounds, so that nobody knows whether the route is taken.
+    package static let routeUndecided = SMTPReply(451, .init(4, 3, 5), "Server configuration problem, try again later")
     /// `451 4.4.1`: no backend could be reached.
     package static let backendUnreachable = SMTPReply(451, .init(4, 4, 1), "No backend available, try again later")
     /// `451 4.3.2`: every backend that could take the message has as many sessions as it may.

@@ -29,6 +29,9 @@ struct ClientTLS: Equatable, Sendable {
     var version: String
     /// OpenSSL's name of the cipher suite; empty where it is not known.
     var cipher: String
+    /// The name that the client asked for (SNI), as ``ServerNamePattern/canonical(_:)`` has it; nil where it asked for none, or
+    /// for what is no host name.
+    var serverName: String?
     /// What became of the client's certificate.
     var verification = Verification.notAsked
     /// The certificate, whatever became of it.

@@ -1,5 +1,6 @@
 import NIOCore
 import NIOSSL
+import Routing
 import SMTPNIO
 
 /// Begins TLS on a client's connection: reads what the client says first, chooses the certificate, and puts the library's
@@ -30,6 +31,8 @@ final class ServerTLSHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var isBegun = false
     /// The cipher suite that was chosen, once it is known.
     private(set) var cipher: UInt16?
+    /// The name that the client asked for, as routes compare it.
+    private(set) var serverName: String?
 
     private init(_ tls: ServerTLS, _ watcher: ServerTLSWatcher) {
         self.tls = tls
@@ -93,6 +96,7 @@ final class ServerTLSHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func begin(_ hello: ClientHello, _ context: ChannelHandlerContext) {
         self.isBegun = true
+        self.serverName = hello.serverName.flatMap(ServerNamePattern.canonical)
         do {
             let tlsContext = try self.tls.context(for: hello.serverName)
             let handler =
@@ -191,6 +195,7 @@ final class ServerTLSWatcher: ChannelInboundHandler, SweptSession {
         let tls = ClientTLS(
             version: library.tlsVersion.map { $0.name } ?? "",
             cipher: handshake.cipher.flatMap(CipherSuite.name) ?? "",
+            serverName: handshake.serverName,
             verification: handshake.verdict(hasCertificate: octets != nil),
             certificate: octets.map(ClientCertificate.init))
         context.pipeline.syncOperations.removeHandler(handshake, promise: nil)

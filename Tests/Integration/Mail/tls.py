@@ -331,6 +331,32 @@ def chooses(port):
     print("chosen by name; foreign protocols refused")
 
 
+def routes_by_name(port):
+    def answer(name):
+        session = implicit(port, client(verify=False), name)
+        session.say("EHLO client.example", "250")
+        session.say("MAIL FROM:<a@example.org>", "250")
+        session.send("RCPT TO:<b@flxw.de>\r\n")
+        answer = session.reply()[-1]
+        session.say("QUIT", "221")
+        return answer
+    for name, expected in (
+        ("shop.flxw.de", "550 5.7.1 shop"), ("SHOP.flxw.de", "550 5.7.1 shop"), ("a.apps.flxw.de", "550 5.7.1 apps"),
+        ("a.b.apps.flxw.de", "550 5.7.1 apps"), ("apps.flxw.de", "550 5.7.1 others"), ("x_.flxw.de", "550 5.7.1 others"),
+        (None, "550 5.7.1 others"), ("127.0.0.1", "550 5.7.1 others"),
+    ):
+        assert answer(name) == expected, (name, answer(name))
+    session = Session(port + 1).start(client(verify=False), "shop.flxw.de")
+    session.say("EHLO client.example", "250")
+    session.say("MAIL FROM:<a@example.org>", "250")
+    session.say("RCPT TO:<b@flxw.de>", "550 5.7.1 shop")
+    session = Session(port + 1)
+    session.say("EHLO client.example", "250")
+    session.say("MAIL FROM:<a@example.org>", "250")
+    session.say("RCPT TO:<b@flxw.de>", "550 5.7.1 others")
+    print("routed by name")
+
+
 def required(port):
     session = Session(port)
     for line in ("HELO x", "MAIL FROM:<a@example.org>", "RCPT TO:<b@flxw.de>", "DATA", "RSET", "VRFY x", "HELP",

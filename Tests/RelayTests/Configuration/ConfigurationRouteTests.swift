@@ -39,7 +39,7 @@ import Testing
     @Test(
         "A mistake is told with its place",
         arguments: [
-            ("", "9:5: routes[1]: it needs a group, backends or reject"),
+            ("", "9:5: routes[1]: it needs a group, backends, a lookup or reject"),
             ("reject: \"550\"", "10:13: routes[1].reject: it has no text: write \"550 5.1.1 No such user\""),
             ("reject: \"421 x\"", "10:13: routes[1].reject: 421 would end the session: write 450 or 451"),
             (

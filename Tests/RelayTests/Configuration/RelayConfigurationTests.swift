@@ -153,8 +153,8 @@ import Testing
             "5:44: groups.app.identity: \"xclint\" is not one of none, xclient, xforward, proxy-v1, proxy-v2; did you mean \"xclient\"?"
         ),
         Mistake(
-            "[flxw.de]", by: "[\"/^a@/\"]",
-            "7:18: routes[0].recipients[0]: \"/^a@/\": regular expressions are not in this version"),
+            "[flxw.de]", by: "[\"/^(a@/\"]",
+            "7:18: routes[0].recipients[0]: \"/^(a@/\": missing closing parenthesis, at offset 4 of the expression"),
         // Types.
         Mistake("server: x", "9:9: server: keys with values is expected here, not \"x\""),
         Mistake("server: [x]", "9:9: server: keys with values is expected here, not a list"),
@@ -238,7 +238,7 @@ import Testing
         Mistake(
             "group: app", by: "group: ap", "8:12: routes[0].group: no group is named \"ap\"; did you mean \"app\"?"),
         Mistake("postmaster: root", "9:13: postmaster: no group is named \"root\""),
-        Mistake("    group: app", by: "", "7:5: routes[0]: it needs a group, backends or reject"),
+        Mistake("    group: app", by: "", "7:5: routes[0]: it needs a group, backends, a lookup or reject"),
         Mistake(
             "    group: app", by: "    group: app\n    backends: [\"a:1\"]",
             "9:15: routes[0]: it has a group and backends: one route leads to one of them"),
