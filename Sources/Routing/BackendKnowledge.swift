@@ -19,8 +19,15 @@ package struct BackendKnowledge: Equatable, Sendable {
     /// and a session under TLS would take turns.
     @discardableResult
     package mutating func learn(_ capabilities: ServerCapabilities, of backend: BackendAddress) -> Bool {
-        let earlier = self.learnt.updateValue(capabilities, forKey: backend)
+        let isNews = self.isNews(capabilities, of: backend)
+        self.learnt[backend] = capabilities
+        return isNews
+    }
+
+    /// Whether ``learn(_:of:)`` would say that it is news.
+    package func isNews(_ capabilities: ServerCapabilities, of backend: BackendAddress) -> Bool {
         let changing: ServerExtensions = [.startTLS, .auth]
+        let earlier = self.learnt[backend]
         return earlier?.extensions.subtracting(changing) != capabilities.extensions.subtracting(changing)
     }
 

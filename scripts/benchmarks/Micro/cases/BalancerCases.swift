@@ -1,18 +1,19 @@
 internal import Routing
 
-// Choosing a backend: one session that begins and ends.
+// Choosing a backend for one session, among backends of which all can be asked.
 
 let balancerCases: [MicroCase] = [
     ("round-robin", Balance.roundRobin), ("least-connections", .leastConnections), ("first", .first),
 ].flatMap { name, balance in
     [3, 100].map { count in
         MicroCase("balancer/\(name)-\(count)", operations: 1) {
-            var balancer = Balancer(BackendGroup(name: name, backends: (1...count).map { backend($0) }, balance: balance))
+            var balancer = Balancer(
+                BackendGroup(name: name, backends: (1...count).map { backend($0) }, balance: balance))
             return {
-                guard let index = balancer.next() else { fatalError("every backend has been tried") }
-                balancer.started(index)
-                balancer.ended(index)
-                return index + 1
+                switch balancer.next({ _ in .usable(load: 1) }) {
+                case .backend(let index): index + 1
+                case .full, .none: fatalError("every backend is usable")
+                }
             }
         }
     }

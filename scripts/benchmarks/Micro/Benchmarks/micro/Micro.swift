@@ -11,7 +11,7 @@ let benchmarks: @Sendable () -> Void = {
             one.name,
             configuration: .init(
                 metrics: [.wallClock, allocations], scalingFactor: .kilo, maxDuration: .milliseconds(300)),
-            closure: { benchmark, pass in
+            closure: { (benchmark: Benchmark, pass: @escaping () -> Int) in
                 let before = allocations_count()
                 benchmark.startMeasurement()
                 for _ in benchmark.scaledIterations { blackHole(pass()) }
