@@ -120,7 +120,7 @@ struct BackendConnector {
         switch choice {
         case .place(let place):
             // A backend that is being tried has to greet.
-            if !place.isTrial, self.reuse(.endpoint(ObjectIdentifier(place.endpoint)), delegate, completion) {
+            if place.role == .ordinary, self.reuse(.endpoint(ObjectIdentifier(place.endpoint)), delegate, completion) {
                 return place.end()
             }
             self.connect(at: place, delegate: delegate) { connection in
