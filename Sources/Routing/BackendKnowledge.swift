@@ -19,9 +19,25 @@ package struct BackendKnowledge: Equatable, Sendable {
     /// and a session under TLS would take turns.
     @discardableResult
     package mutating func learn(_ capabilities: ServerCapabilities, of backend: BackendAddress) -> Bool {
-        let earlier = self.learnt.updateValue(capabilities, forKey: backend)
+        let isNews = self.isNews(capabilities, of: backend)
+        self.learnt[backend] = capabilities
+        return isNews
+    }
+
+    /// Whether ``learn(_:of:)`` would say that it is news.
+    package func isNews(_ capabilities: ServerCapabilities, of backend: BackendAddress) -> Bool {
         let changing: ServerExtensions = [.startTLS, .auth]
+        let earlier = self.learnt[backend]
         return earlier?.extensions.subtracting(changing) != capabilities.extensions.subtracting(changing)
+    }
+
+    /// What is known of a backend once one of its servers has said this: a name may stand for several, which differ, and
+    /// one of them may only take away from what is known of all.
+    package func narrowed(_ capabilities: ServerCapabilities, of backend: BackendAddress) -> ServerCapabilities {
+        guard backend.isName, let known = self.learnt[backend] else { return capabilities }
+        var capabilities = capabilities
+        capabilities.extensions.formIntersection(known.extensions)
+        return capabilities
     }
 
     /// Forgets every backend but these: a configuration has others now.

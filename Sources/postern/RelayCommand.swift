@@ -4,11 +4,8 @@ import Logging
 import NIOCore
 import NIOPosix
 import PosternClient
-import PosternNIO
 import Relay
-import Routing
 import ServiceLifecycle
-import Synchronization
 import UnixSignals
 
 /// `postern relay`: the daemon.
@@ -35,9 +32,9 @@ struct RelayCommand: AsyncParsableCommand {
         let logger = Logger.postern("postern relay", level: self.logLevel)
         let configuration = try self.loadConfiguration()
         // Before anything starts a thread: this changes the environment, and may start a child.
-        var obtained = try Self.obtainListeners(configuration)
+        var obtained = try RelayListeners.obtain(configuration)
         let lease = obtained.takeLease()
-        let listeners = Mutex(obtained)
+        let listeners = try ObtainedListeners(obtained)
         ResourceLimits.raiseOpenFiles()
 
         let hostName = ProcessInfo.processInfo.hostName
@@ -51,25 +48,8 @@ struct RelayCommand: AsyncParsableCommand {
         let names = try await NameService.make(state: state, eventLoop: group.next(), logger: logger)
         // Before anybody connects: a backend that is a name has an address by then, if it can have one.
         await names.prepare(configuration)
-        let relay = RelayService(state: state, group: group, logger: logger) { makeBootstrap in
-            var bound: [RelayService.BoundListener] = []
-            for (index, listener) in configuration.listeners.enumerated() {
-                let bootstrap = makeBootstrap(index)
-                switch listener.place {
-                case .socket(let name):
-                    while let listener = try listeners.withLock({ try $0.take(name) }) {
-                        let source = "\(listener.source)"
-                        bound.append(.init(try await bootstrap.withBoundSocket(listener).get(), source: source))
-                    }
-                case .address(let address, let port):
-                    let bootstrap = bootstrap.binding(listener)
-                    bound.append(.init(try await Self.bind(bootstrap, address, port), source: "relay"))
-                case .unix(let path):
-                    let bootstrap = bootstrap.binding(listener)
-                    let channel = try await Self.bind(bootstrap, path, mode: listener.sockets.mode)
-                    bound.append(.init(channel, source: "relay"))
-                }
-            }
+        let relay = RelayService(state: state, group: group, logger: logger) { bootstraps in
+            let bound = try await RelayListeners.bind(configuration, listeners, bootstraps)
             if let loop = configuration.backendReaching(bound.compactMap(\.channel.localAddress)) {
                 throw Failure.saying(
                     "postern relay: backend \(loop.backend) is this relay's own listener \(loop.listener): mail would go in "
@@ -114,44 +94,6 @@ struct RelayCommand: AsyncParsableCommand {
             return loaded.configuration
         } catch {
             throw Failure.saying(error.description, Failure.configuration)
-        }
-    }
-
-    private static func obtainListeners(_ configuration: RelayConfiguration) throws -> Listeners {
-        let names = configuration.listeners.compactMap { listener in
-            if case .socket(let name) = listener.place { name } else { nil }
-        }
-        guard !names.isEmpty else { return Listeners() }
-        do {
-            return try Listeners.obtain(names)
-        } catch {
-            let status = error.exitStatus.map { ExitCode($0) }
-            throw Failure.saying(
-                "postern relay: \(error)",
-                status ?? (error.code == .denied ? Failure.permission : Failure.unavailable))
-        }
-    }
-
-    private static func bind(
-        _ bootstrap: ServerBootstrap, _ address: IPAddress, _ port: UInt16
-    ) async throws -> any Channel {
-        do {
-            return try await bootstrap.bind(host: address.description, port: Int(port)).get()
-        } catch {
-            throw Failure.saying("postern relay: bind \(address) port \(port): \(error)", Failure.unavailable)
-        }
-    }
-
-    private static func bind(_ bootstrap: ServerBootstrap, _ path: String, mode: UInt16) async throws -> any Channel {
-        do {
-            try UnixListener.makeRoom(at: path)
-            let channel = try await bootstrap.bind(unixDomainSocketPath: path).get()
-            try UnixListener.setMode(mode, at: path)
-            return channel
-        } catch let failure as UnixListener.Failure {
-            throw Failure.saying("postern relay: \(failure)", Failure.unavailable)
-        } catch {
-            throw Failure.saying("postern relay: bind \(path): \(error)", Failure.unavailable)
         }
     }
 }

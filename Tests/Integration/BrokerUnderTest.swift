@@ -16,6 +16,8 @@ final class BrokerUnderTest: Sendable {
             name, host, port = entry.split(",")
             made = socket.socket()
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if entries.count(entry) > 1:
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             made.bind((host, int(port)))
             made.listen(64)
             names.append(name)
@@ -59,7 +61,8 @@ final class BrokerUnderTest: Sendable {
         """
 
     /// - Parameters:
-    ///   - sockets: a name, an address and a port of each; empty where binders store.
+    ///   - sockets: a name, an address and a port of each; empty where binders store. One that stands there several times
+    ///     is several that share the port.
     init(in network: TestNetwork, sockets: [(name: String, host: String, port: UInt16)] = []) throws {
         self.network = network
         self.manager = try network.start(

@@ -26,18 +26,16 @@ final class ReadCounter: ChannelOutboundHandler {
     }
 }
 
-/// Holds writes back until it is opened, as a client does that does not read.
+/// Holds back what is flushed until it is opened, as a client does that does not read.
 final class WriteGate: ChannelOutboundHandler {
     typealias OutboundIn = ByteBuffer
-    private var held: [() -> Void] = []
+    private var context: ChannelHandlerContext?
 
-    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        self.held.append { context.writeAndFlush(data, promise: promise) }
-    }
+    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
 
-    func open() {
-        let held = self.held
-        self.held = []
-        for write in held { write() }
-    }
+    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
+    func flush(context: ChannelHandlerContext) {}
+
+    func open() { self.context?.flush() }
 }

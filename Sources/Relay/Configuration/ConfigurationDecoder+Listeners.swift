@@ -18,7 +18,7 @@ extension ConfigurationDecoder {
             let keys = Keys(
                 "socket", "address", "tls", "certificates", "client-certificates", "ehlo", "pipelining", "hello",
                 "greeting", "auth", "users", "lookup", "name", "greeting-delay", "proxy-protocol", "backlog",
-                "receive-buffer", "send-buffer", "v6only", "keepalive", "mode")
+                "receive-buffer", "send-buffer", "v6only", "keepalive", "mode", "reuseport")
             guard let fields = self.fields(element, path, keys) else { return nil }
             var listener = RelayConfiguration.Listener(.socket(name: ""))
             self.settings(fields, path, into: &listener)

@@ -22,6 +22,9 @@ extension ConfigurationDecoder {
         }
         sockets.isVersion6Only = self.either(fields["v6only"], path + ".v6only", "on", or: "off")
         if let node = fields["keepalive"] { sockets.keepalive = self.keepalive(node, path + ".keepalive") }
+        if let node = fields["reuseport"], let value = self.reusePort(node, path + ".reuseport") {
+            sockets.reusePort = value
+        }
         if let node = fields["mode"], let mode = self.mode(node, path + ".mode") { sockets.mode = mode }
         listener.sockets = sockets
     }
@@ -32,7 +35,7 @@ extension ConfigurationDecoder {
         switch place {
         case .socket:
             let reason = "whoever binds the socket sets it: write it in sockets.conf, or in the socket unit"
-            wrong = ["backlog": reason, "v6only": reason, "mode": reason]
+            wrong = ["backlog": reason, "v6only": reason, "mode": reason, "reuseport": reason]
         case .address(let address, _):
             let isVersion6 = if case .v6 = address { true } else { false }
             wrong =
@@ -40,9 +43,12 @@ extension ConfigurationDecoder {
                     isVersion6 ? [:] : ["v6only": "it is for IPv6 addresses"]
                 ) { $1 }
         case .unix:
-            wrong = ["v6only": "it is for IPv6 addresses", "keepalive": "a Unix socket has no network to be lost in"]
+            wrong = [
+                "v6only": "it is for IPv6 addresses", "keepalive": "a Unix socket has no network to be lost in",
+                "reuseport": "a Unix socket has no port to share",
+            ]
         }
-        for key in ["backlog", "v6only", "keepalive", "mode"] {
+        for key in ["backlog", "v6only", "keepalive", "mode", "reuseport"] {
             if let node = fields[key], let reason = wrong[key] { self.error(node.mark, "\(path).\(key)", reason) }
         }
     }
@@ -61,6 +67,19 @@ extension ConfigurationDecoder {
 
     private mutating func seconds(_ node: YAMLNode, _ path: String) -> Int? {
         self.duration(node, path, Self.keepaliveTimes).map { Int($0.nanoseconds / 1_000_000_000) }
+    }
+
+    /// A number, or one for each event loop.
+    private mutating func reusePort(
+        _ node: YAMLNode, _ path: String
+    ) -> RelayConfiguration.Listener.ReusePort? {
+        guard let text = self.text(node, path, "a whole number, or auto") else { return nil }
+        if text == "auto" { return .automatic }
+        guard Self.digits(text) != nil else {
+            self.error(node.mark, path, "\"\(text)\" is neither a whole number nor \"auto\"")
+            return nil
+        }
+        return self.integer(node, path, 1...RelayConfiguration.Listener.ReusePort.most).map { .sockets($0) }
     }
 
     /// Permissions as chmod(1) has them: three octal digits, with or without a zero in front.

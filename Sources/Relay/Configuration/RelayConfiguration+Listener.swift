@@ -82,11 +82,35 @@ extension RelayConfiguration.Listener {
         package var isVersion6Only: Bool?
         /// SO_KEEPALIVE and its times.
         package var keepalive: Keepalive?
+        /// How many sockets share the port (SO_REUSEPORT); of a listener that the relay binds.
+        package var reusePort = ReusePort.none
         /// The permissions of a Unix socket.
         package var mode: UInt16 = 0o660
 
         /// Makes the default settings.
         package init() {}
+    }
+
+    /// How many sockets a listener has, among which the kernel deals out its clients.
+    package enum ReusePort: Hashable, Sendable {
+        /// One, which has the port to itself.
+        case none
+        /// One for each event loop.
+        case automatic
+        /// As many.
+        case sockets(Int)
+
+        /// The most that can be asked for: as many event loops as there can be.
+        package static let most = 64
+
+        /// The number of sockets.
+        package func count(loops: Int) -> Int {
+            switch self {
+            case .none: 1
+            case .automatic: loops
+            case .sockets(let count): count
+            }
+        }
     }
 
     /// How a silent connection is looked after (tcp(7)); nil: as the system does.

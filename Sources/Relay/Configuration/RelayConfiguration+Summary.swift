@@ -125,6 +125,11 @@ extension RelayConfiguration.Listener.Sockets {
     fileprivate var changes: [String] {
         var words: [String] = []
         if let backlog = self.backlog { words.append("backlog \(backlog)") }
+        switch self.reusePort {
+        case .none: break
+        case .automatic: words.append("reuseport auto")
+        case .sockets(let count): words.append("reuseport \(count)")
+        }
         if let size = self.receiveBuffer { words.append("receive-buffer \(size)") }
         if let size = self.sendBuffer { words.append("send-buffer \(size)") }
         if let isOn = self.isVersion6Only { words.append("v6only \(isOn ? "on" : "off")") }

@@ -20,15 +20,15 @@ final class BackendPool: SweptSession {
 
     private let sweep: SessionSweep
     private var sweepToken: SessionSweep.Token?
-    private let state: RelayState
+    private let view: LoopView
     /// On each shelf the one that was used last is the last.
     private var shelves: [Shelf: [BackendConnection]] = [:]
     private(set) var deadline = NIODeadline.distantFuture
     private var isClosed = false
 
-    init(sweep: SessionSweep, state: RelayState) {
+    init(sweep: SessionSweep, view: LoopView) {
         self.sweep = sweep
-        self.state = state
+        self.view = view
     }
 
     /// How many wait.
@@ -36,7 +36,7 @@ final class BackendPool: SweptSession {
 
     /// Keeps a connection for its next session; false, and nothing done, where it had better end.
     func put(_ connection: BackendConnection) -> Bool {
-        guard !self.isClosed, connection.isShareable, connection.snapshot === self.state.snapshot else { return false }
+        guard !self.isClosed, connection.isShareable, connection.snapshot === self.view.snapshot else { return false }
         let now = NIODeadline.now()
         guard (self.shelves[connection.shelf]?.count ?? 0) < connection.policy.pool.size,
             connection.place?.mayRest ?? true, connection.rest(in: self, now: now)
@@ -51,7 +51,7 @@ final class BackendPool: SweptSession {
     /// Whether a connection waits for a session of the present configuration.
     func holds(_ shelf: Shelf) -> Bool {
         guard let last = self.shelves[shelf]?.last else { return false }
-        return last.snapshot === self.state.snapshot
+        return last.snapshot === self.view.snapshot
     }
 
     /// A connection for a session of this configuration; nil where none waits.
@@ -91,7 +91,7 @@ final class BackendPool: SweptSession {
     /// Those that have waited long enough go.
     func deadlineExpired() {
         let now = NIODeadline.now()
-        let current = self.state.snapshot
+        let current = self.view.snapshot
         self.letGo { $0.restsUntil <= now || $0.snapshot !== current }
     }
 

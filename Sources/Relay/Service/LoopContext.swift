@@ -14,6 +14,8 @@ package final class LoopContext {
     let groups: GroupStates
     /// Connections to backends that wait for their next session.
     let pool: BackendPool
+    /// What holds, as this loop knows it.
+    package let view: LoopView
     private var resolver: NameResolver?
     private var lookups: [LookupClient] = []
 
@@ -23,17 +25,24 @@ package final class LoopContext {
         self.sweep = SessionSweep(eventLoop: eventLoop)
         self.state = state
         self.logger = logger
+        self.view = LoopView(state)
         self.groups = GroupStates(eventLoop: eventLoop, directory: state.groups, logger: logger)
-        self.pool = BackendPool(sweep: self.sweep, state: state)
+        self.pool = BackendPool(sweep: self.sweep, view: self.view)
         self.groups.drainHook = { [weak pool] in pool?.drain($0) }
         self.groups.restsHook = { [weak pool] in pool?.holds(.endpoint(ObjectIdentifier($0))) ?? false }
         self.groups.shedHook = { [weak pool] in pool?.shed($0) }
     }
 
+    /// What holds now; a transaction keeps the one that it began with.
+    var snapshot: RelaySnapshot { self.view.snapshot }
+
+    /// The certificates for connections that begin now.
+    var tls: TLSContexts { self.view.tls }
+
     /// The client that asks lookups on this loop: one for each place to ask; a reload that changes them makes new ones.
     func lookupClient(_ configuration: LookupConfiguration) -> LookupClient {
         if let client = self.lookups.first(where: { $0.configuration == configuration }) { return client }
-        let current = self.state.snapshot.configuration.allLookups
+        let current = self.snapshot.configuration.allLookups
         for retired in self.lookups where !current.contains(retired.configuration) {
             // By then every question that it was asked has had its answer, or its time.
             let bound = NIOLoopBound(retired, eventLoop: self.eventLoop)
@@ -50,10 +59,9 @@ package final class LoopContext {
     private var lookupEnvironment: LookupEnvironment {
         var environment = LookupEnvironment.system(on: self.eventLoop)
         let system = environment.resolve
-        let state = self.state
-        environment.objection = { state.isOurs($0) ? "which is this relay" : nil }
+        environment.objection = { [view = self.view] in view.isOurs($0) ? "which is this relay" : nil }
         environment.resolve = { [weak self] name, port, completion in
-            guard let self, let resolver = self.state.snapshot.configuration.resolver else {
+            guard let self, let resolver = self.snapshot.configuration.resolver else {
                 return system(name, port, completion)
             }
             _ = self.nameResolver(resolver).addresses(of: name, port: port, completion: completion)

@@ -12,19 +12,20 @@ import Synchronization
 /// The relay as a service: it listens, and at shutdown lets its sessions end.
 package struct RelayService: Service {
     /// Where clients connect, each already bound; the service closes them.
-    ///
-    /// It is given what makes the bootstrap of a listener, by its place among the configuration's listeners.
-    package typealias Bind = @Sendable (@Sendable (Int) -> ServerBootstrap) async throws -> [BoundListener]
+    package typealias Bind = @Sendable (ListenerBootstraps) async throws -> [BoundListener]
 
     /// A listener that accepts.
     package struct BoundListener: Sendable {
         package let channel: any Channel
         let source: String
+        /// The loop that accepts and serves its clients; nil where it accepts for all loops.
+        let loop: Int?
 
         /// Makes one; `source` is who bound it, a word for the log.
-        package init(_ channel: any Channel, source: String) {
+        package init(_ channel: any Channel, source: String, loop: Int? = nil) {
             self.channel = channel
             self.source = source
+            self.loop = loop
         }
     }
 
@@ -55,11 +56,12 @@ package struct RelayService: Service {
     /// Serves until shutdown begins, then drains: no new client, a 421 to who is idle, the end to who is in a transaction.
     package func run() async throws {
         let loops = try await LoopContexts(self.group, state: self.state, logger: self.logger)
-        let listeners = try await self.bind { self.bootstrap(loops, listener: $0) }
+        let listeners = try await self.bind(self.bootstraps(loops))
         self.state.listening(at: listeners.compactMap(\.channel.localAddress))
         for listener in listeners {
             let address = listener.channel.localAddress?.hostAndPort ?? "?"
-            self.logger.notice("ready listener=\(address) source=\(listener.source)")
+            let loop = listener.loop.map { " loop=\($0)" } ?? ""
+            self.logger.notice("ready listener=\(address) source=\(listener.source)\(loop)")
         }
         try? await gracefulShutdown()
         self.logger.notice("draining connections=\(self.connections)")
@@ -89,9 +91,15 @@ package struct RelayService: Service {
 
     private var connections: Int { self.state.connections.load(ordering: .relaxed) }
 
-    private func bootstrap(_ loops: LoopContexts, listener: Int) -> ServerBootstrap {
+    private func bootstraps(_ loops: LoopContexts) -> ListenerBootstraps {
+        ListenerBootstraps(loops: Array(self.group.makeIterator())) { [self] listener, loop in
+            self.bootstrap(loops, listener: listener, on: loop ?? self.group)
+        }
+    }
+
+    private func bootstrap(_ loops: LoopContexts, listener: Int, on loop: any EventLoopGroup) -> ServerBootstrap {
         let state = self.state
-        return ServerBootstrap(group: self.group)
+        return ServerBootstrap(group: loop)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     // Here and not as options of the bootstrap: each of those costs a future for each client.
@@ -99,7 +107,8 @@ package struct RelayService: Service {
                     try channel.syncOptions?.setOption(
                         .recvAllocator,
                         value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 4096, maximum: 65536))
-                    let terms = state.forNewSession(at: listener)
+                    let context = loops[channel.eventLoop]
+                    let terms = context.view.terms(at: listener)
                     let count = state.connections.add(1, ordering: .relaxed).newValue
                     channel.closeFuture.whenComplete { _ in state.connections.subtract(1, ordering: .relaxed) }
                     guard count <= terms.snapshot.configuration.limits.connections else {
@@ -107,7 +116,7 @@ package struct RelayService: Service {
                         guard terms.tls != .implicit else { throw ChannelError.alreadyClosed }
                         return try channel.pipeline.syncOperations.addHandler(RefusalHandler(.tooManyConnections))
                     }
-                    try loops.accept(channel, terms)
+                    try context.accept(channel, terms)
                 }
             }
             .asking(state.snapshot.configuration.listeners[listener])
@@ -116,59 +125,68 @@ package struct RelayService: Service {
 
 /// The contexts of all event loops.
 private struct LoopContexts: Sendable {
-    private let contexts: [ObjectIdentifier: NIOLoopBound<LoopContext>]
+    /// A few: to look through them costs less than a hash.
+    private let contexts: [NIOLoopBound<LoopContext>]
 
     init(_ group: MultiThreadedEventLoopGroup, state: RelayState, logger: Logger) async throws {
-        var contexts: [ObjectIdentifier: NIOLoopBound<LoopContext>] = [:]
+        var contexts: [NIOLoopBound<LoopContext>] = []
         for loop in group.makeIterator() {
-            contexts[ObjectIdentifier(loop)] = try await loop.submit {
-                NIOLoopBound(LoopContext(eventLoop: loop, state: state, logger: logger), eventLoop: loop)
-            }.get()
+            contexts.append(
+                try await loop.submit {
+                    NIOLoopBound(LoopContext(eventLoop: loop, state: state, logger: logger), eventLoop: loop)
+                }.get())
         }
         self.contexts = contexts
     }
 
-    /// Gives a channel that has just been accepted its session: at once, or behind the header that a proxy sends first.
-    func accept(_ channel: any Channel, _ terms: SessionTerms) throws {
-        guard let context = self.contexts[ObjectIdentifier(channel.eventLoop)]?.value else {
+    /// The context of the loop that this runs on.
+    subscript(loop: any EventLoop) -> LoopContext {
+        guard let context = self.contexts.first(where: { $0.eventLoop === loop }) else {
             preconditionFailure("a channel on a loop of another group")
         }
-        let peer = try channel.remoteAddress.orUnknown()
-        let local = channel.localAddress
-        guard terms.expectsProxyHeader else {
-            return try RelaySession.serve(channel, ClientFacts(address: peer, local: local), terms, context: context)
-        }
-        guard terms.snapshot.configuration.proxies.contains(peer) else {
-            context.logger.warning("proxy-refused proxy=\(peer.hostAndPort) reason=\"it is none of proxies\"")
-            return try channel.pipeline.syncOperations.addHandler(RefusalHandler(nil))
-        }
-        let handler = ProxyHeaderHandler(
-            proxy: peer.hostAndPort, timeout: terms.snapshot.configuration.timeouts.proxyHeader, sweep: context.sweep,
-            logger: context.logger
-        ) { header in
-            let facts = ClientFacts(address: peer, local: local, proxy: try header.addresses)
-            try RelaySession.serve(channel, facts, terms, context: context)
-        }
-        try channel.pipeline.syncOperations.addHandler(handler)
+        return context.value
     }
 
     /// Returns once every loop has done what had been given to it.
     func settle() async {
-        for context in self.contexts.values {
+        for context in self.contexts {
             try? await context.eventLoop.submit {}.get()
         }
     }
 
     func drain() async {
-        for context in self.contexts.values {
+        for context in self.contexts {
             try? await context.eventLoop.submit { context.value.sweep.forEach { $0.drain() } }.get()
         }
     }
 
     func shutDown() async {
-        for context in self.contexts.values {
+        for context in self.contexts {
             try? await context.eventLoop.submit { context.value.shutDown() }.get()
         }
+    }
+}
+
+extension LoopContext {
+    /// Gives a channel that has just been accepted its session: at once, or behind the header that a proxy sends first.
+    fileprivate func accept(_ channel: any Channel, _ terms: SessionTerms) throws {
+        let peer = try channel.remoteAddress.orUnknown()
+        let local = channel.localAddress
+        guard terms.expectsProxyHeader else {
+            return try RelaySession.serve(channel, ClientFacts(address: peer, local: local), terms, context: self)
+        }
+        guard terms.snapshot.configuration.proxies.contains(peer) else {
+            self.logger.warning("proxy-refused proxy=\(peer.hostAndPort) reason=\"it is none of proxies\"")
+            return try channel.pipeline.syncOperations.addHandler(RefusalHandler(nil))
+        }
+        let handler = ProxyHeaderHandler(
+            proxy: peer.hostAndPort, timeout: terms.snapshot.configuration.timeouts.proxyHeader, sweep: self.sweep,
+            logger: self.logger
+        ) { header in
+            let facts = ClientFacts(address: peer, local: local, proxy: try header.addresses)
+            try RelaySession.serve(channel, facts, terms, context: self)
+        }
+        try channel.pipeline.syncOperations.addHandler(handler)
     }
 }
 

@@ -32,6 +32,10 @@ extension ServerBootstrap {
         let sockets = listener.sockets
         var bootstrap = self.serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelOption(.backlog, value: CInt(sockets.backlog ?? 4096))
+        // With one socket as well: what another process of the same user binds shares the port.
+        if sockets.reusePort != .none {
+            bootstrap = bootstrap.serverChannelOption(.socketOption(.init(rawValue: SO_REUSEPORT)), value: 1)
+        }
         // Before listen(2), or a window larger than the default's is not offered to who connects (tcp(7)).
         if let size = sockets.receiveBuffer {
             bootstrap = bootstrap.serverChannelOption(.socketOption(.so_rcvbuf), value: Int(size))

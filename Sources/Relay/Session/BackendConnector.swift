@@ -218,7 +218,7 @@ struct BackendConnector {
             logger.warning("backend-tls-failed backend=\(address) error=\(TransactionLog.value(reason))")
         }
         do {
-            guard let context = self.context.state.tls.client(settings) ?? self.snapshot.tls.client(settings) else {
+            guard let context = self.context.tls.client(settings) ?? self.snapshot.tls.client(settings) else {
                 report("no such settings")
                 return handler.tlsFailed()
             }

@@ -78,7 +78,7 @@ extension RelaySession {
             return self.refuse(
                 .invalidCredentials, user: credentials.user, wait: SessionAuthentication.refusalDelay)
         }
-        let snapshot = self.context.state.snapshot
+        let snapshot = self.context.snapshot
         let listeners = snapshot.configuration.listeners
         if listeners.indices.contains(self.listener), let file = listeners[self.listener].users {
             return self.verify(credentials, file: file)

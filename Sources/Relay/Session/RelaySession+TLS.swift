@@ -14,7 +14,7 @@ extension RelaySession {
     ) throws {
         guard terms.tls == .implicit else { return try Self.begin(channel, client, terms, context: context) }
         // A reload may have taken TLS from the listener since, or another have given it.
-        guard let tls = context.state.tls.server(terms.listener) else {
+        guard let tls = context.tls.server(terms.listener) else {
             throw ChannelError.inappropriateOperationForState
         }
         let timeout = terms.snapshot.configuration.timeouts.handshake
@@ -67,7 +67,7 @@ extension RelaySession {
     }
 
     func prepareTLS() -> (() throws -> Void)? {
-        guard let tls = self.context.state.tls.server(self.listener), let channel = self.server?.channel else {
+        guard let tls = self.context.tls.server(self.listener), let channel = self.server?.channel else {
             return nil
         }
         let timeout = self.snapshot.configuration.timeouts.handshake
@@ -110,7 +110,7 @@ extension RelaySession {
 extension LoopContext {
     /// What a client gets whose certificate the listener does not accept, in place of all else; nil where it does.
     fileprivate func refusal(of tls: ClientTLS, at listener: Int) -> SMTPReply? {
-        switch (self.state.tls.server(listener)?.clientCertificates ?? .off, tls.verification) {
+        switch (self.tls.server(listener)?.clientCertificates ?? .off, tls.verification) {
         case (.off, _), (.optionalWithoutAuthority, _), (_, .success), (_, .notAsked), (.optional, .none): nil
         case (.on, .none): .noClientCertificate
         case (.on, .failed), (.optional, .failed): .clientCertificateError

@@ -63,7 +63,7 @@ final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
         self.listener = listener
         self.client = client
         self.listenerName = listenerName
-        self.snapshot = context.state.snapshot
+        self.snapshot = context.snapshot
         self.window = ReplayWindow(context.state.replayBudget)
     }
 
@@ -99,7 +99,7 @@ extension RelaySession {
     var messageRefusal: SMTPReply? { self.transaction.messageRefusal }
 
     func transactionBegan(_ mail: MailCommand, line: ByteBuffer) {
-        let snapshot = self.context.state.snapshot
+        let snapshot = self.context.snapshot
         if snapshot !== self.snapshot {
             self.snapshot = snapshot
             self.perform(self.transaction.legOutdated())
@@ -196,7 +196,7 @@ extension RelaySession {
             // What it says to a client that it was told of is another matter.
             if self.introduced == nil, !connection.isReused, let backend = connection.backend {
                 let capabilities = connection.handler.capabilities
-                if self.context.state.learn(capabilities, of: backend) {
+                if self.context.view.learn(capabilities, of: backend) {
                     self.context.logger.learnt(capabilities, of: backend)
                 }
             }

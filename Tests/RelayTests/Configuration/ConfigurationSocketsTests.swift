@@ -47,6 +47,19 @@ import Testing
                 == "socket \"smtp\", name mx2.example.org, greeting-delay 1s500ms, proxy-protocol on")
     }
 
+    @Test("A port may have several sockets: as many as are asked for, or one for each event loop")
+    func reusePort() throws {
+        let several = try self.listener("address: \"127.0.0.1:2526\"", "reuseport: 3")
+        #expect(several.sockets.reusePort == .sockets(3))
+        #expect(several.sockets.reusePort.count(loops: 2) == 3)
+        #expect(several.description == "127.0.0.1:2526, reuseport 3")
+        let automatic = try self.listener("address: \"[::1]:2526\"", "reuseport: auto")
+        #expect(automatic.sockets.reusePort.count(loops: 2) == 2)
+        #expect(automatic.description == "[::1]:2526, reuseport auto")
+        let none = try self.listener("address: \"[::1]:2526\"", "backlog: 5")
+        #expect(none.sockets.reusePort.count(loops: 2) == 1)
+    }
+
     @Test("A Unix socket has a mode")
     func unix() throws {
         let listener = try self.listener("address: \"unix:/run/x.sock\"", "mode: \"0666\"")
@@ -64,6 +77,19 @@ import Testing
         (
             "socket: smtp", "v6only: on",
             "2:28: listeners[0].v6only: whoever binds the socket sets it: write it in sockets.conf, or in the socket unit"
+        ),
+        (
+            "socket: smtp", "reuseport: auto",
+            "2:31: listeners[0].reuseport: whoever binds the socket sets it: write it in sockets.conf, or in the socket unit"
+        ),
+        ("address: \"127.0.0.1:2526\"", "reuseport: 0", "2:44: listeners[0].reuseport: 0 is not from 1 to 64"),
+        (
+            "address: \"127.0.0.1:2526\"", "reuseport: on",
+            "2:44: listeners[0].reuseport: \"on\" is neither a whole number nor \"auto\""
+        ),
+        (
+            "address: \"unix:/x\"", "reuseport: 2",
+            "2:37: listeners[0].reuseport: a Unix socket has no port to share"
         ),
         ("address: \"127.0.0.1:2526\"", "v6only: on", "2:41: listeners[0].v6only: it is for IPv6 addresses"),
         ("address: \"[::]:2526\"", "mode: 660", "2:34: listeners[0].mode: it is for Unix sockets"),

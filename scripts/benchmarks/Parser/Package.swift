@@ -15,9 +15,8 @@ let package = Package(
     name: "parser-benchmarks",
     targets: [
         .target(name: "SMTPCore", path: "SMTPCore", swiftSettings: strict),
-        .target(name: "Allocations", path: "allocations"),
         .executableTarget(
-            name: "parser", dependencies: ["SMTPCore", "Allocations"], path: "parser",
+            name: "parser", dependencies: ["SMTPCore"], path: "parser",
             swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]),
     ],
     swiftLanguageModes: [.v6]

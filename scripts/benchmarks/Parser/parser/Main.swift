@@ -5,6 +5,5 @@ struct Main {
         // `--quick`: to see that it works, not to quote.
         let isQuick = CommandLine.arguments.dropFirst().contains("--quick")
         benchmarkScan(rounds: isQuick ? 3 : 15, octets: isQuick ? 2 << 20 : 20 << 20)
-        benchmarkGrammar(rounds: isQuick ? 3 : 15, repetitions: isQuick ? 2_000 : 50_000)
     }
 }
