@@ -1,6 +1,7 @@
 """Who is measured: each as its documentation sets it up, with one worker, event loop or thread."""
 
 import os
+import resource
 import subprocess
 
 from machine import BIN, WORLD, Daemon, write
@@ -80,7 +81,7 @@ http {{
 HAPROXY = """
 global
     nbthread 1
-    maxconn 32768
+    maxconn {sessions}
 defaults
     mode tcp
     timeout connect 30s
@@ -157,6 +158,11 @@ class Contender:
         if self.daemon:
             self.daemon.stop()
             self.daemon = None
+
+
+def most_sessions():
+    """That a relay can hold with its files: a session is two connections."""
+    return min(32768, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2 - 500)
 
 
 def certificate():
@@ -241,7 +247,7 @@ def arguments_of(name, port, peers, single=False, timeout="5s"):
         case "nginx-auth":
             return nginx(name, port, peers, auth="plain", xclient="on", more=more)
         case "haproxy":
-            return ["haproxy", "-db", "-f", write("haproxy.cfg", HAPROXY.format(port=port))], {}
+            return ["haproxy", "-db", "-f", write("haproxy.cfg", HAPROXY.format(port=port, sessions=most_sessions()))], {}
         case "postfix":
             return postfix(port, peers)
         case "postern" | "postern-lookup":
