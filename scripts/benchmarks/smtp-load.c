@@ -446,7 +446,7 @@ static void turn(void) {
             else dial(s);
         }
     }
-    if (active <= 0) return;
+    if (active <= 0 && !idle) return;
     int n = epoll_pwait2(poller, events, 256, limit, NULL);
     if (n < 0 && errno != EINTR) die("epoll_pwait2");
     for (int i = 0; i < n; i++) handle(events[i].data.ptr, events[i].events);

@@ -30,7 +30,7 @@ OPTIONS = {"starttls": ["-t", "starttls"], "tls": ["-t", "implicit"], "auth": ["
 NGINX_MAIL = """
 load_module {peers}/root/usr/lib/nginx/modules/ngx_mail_module.so;
 daemon off; worker_processes 1; user postern-app postern-app; pid {world}/{name}.pid; error_log stderr error; {more}
-events {{ worker_connections 32768; }}
+events {{ worker_connections {connections}; }}
 mail {{
     auth_http http://127.0.0.1/mail/auth;
     proxy_pass_error_message on;
@@ -49,7 +49,7 @@ mail {{
 NGINX_STREAM = """
 load_module {peers}/root/usr/lib/nginx/modules/ngx_stream_module.so;
 daemon off; worker_processes 1; user postern-app postern-app; pid {world}/{name}.pid; error_log stderr error; {more}
-events {{ worker_connections 32768; }}
+events {{ worker_connections {connections}; }}
 stream {{ server {{ listen {port} backlog=4096; proxy_pass 127.0.0.1:2525; }} }}
 """
 
@@ -176,10 +176,11 @@ def certificate():
     return f"{WORLD}/tls.pem", f"{WORLD}/tls.key"
 
 
-def nginx(name, port, peers, template=NGINX_MAIL, server="", listen="", auth="none", xclient="off", timeout="5s", more=""):
+def nginx(name, port, peers, template=NGINX_MAIL, server="", listen="", auth="none", xclient="off", timeout="5s", more="",
+          connections=4096):
     config = write(f"{name}.conf", template.format(
         name=name, port=port, peers=peers, world=WORLD, server=server, listen=listen, auth=auth, xclient=xclient,
-        timeout=timeout, more=more))
+        timeout=timeout, more=more, connections=connections))
     return ["nginx", "-e", "stderr", "-p", WORLD, "-c", config], {}
 
 
@@ -225,7 +226,7 @@ def postfix(port, peers):
     return ["/usr/lib/postfix/sbin/master", "-c", f"{WORLD}/postfix", "-d"], {}
 
 
-def arguments_of(name, port, peers, single=False, timeout="5s"):
+def arguments_of(name, port, peers, single=False, timeout="5s", connections=4096):
     """The command and environment of a contender. `single`: nginx without a master, for a profiler."""
     more = "master_process off;" if single else ""
     if name in ("nginx-starttls", "postern-starttls", "nginx-tls", "postern-tls"):
@@ -235,7 +236,7 @@ def arguments_of(name, port, peers, single=False, timeout="5s"):
     routing = LOOKUP if name in ("postern-lookup", "postern-starttls") else TABLE
     match name:
         case "nginx":
-            return nginx(name, port, peers, timeout=timeout, more=more)
+            return nginx(name, port, peers, timeout=timeout, more=more, connections=connections)
         case "nginx-64k":
             return nginx(name, port, peers, server="smtp_client_buffer 64k; proxy_buffer 64k;", more=more)
         case "nginx-stream":

@@ -93,14 +93,15 @@ class CPU:
 
 
 def memory(root):
-    """Resident memory of a process and its descendants in KB, and what of it is shared with nobody."""
+    """Resident memory of a process and its descendants in KB, and what of it is no file's (heaps and stacks; pages that
+    several of them have count once)."""
     resident = private = 0
     for pid in processes_under(root):
         with contextlib.suppress(OSError):
             with open(f"/proc/{pid}/smaps_rollup") as file:
                 values = dict(re.findall(r"^(\w+):\s+(\d+) kB", file.read(), re.M))
             resident += int(values["Rss"])
-            private += int(values["Private_Clean"]) + int(values["Private_Dirty"])
+            private += int(values.get("Pss_Anon", values["Anonymous"]))
     return {"rssKB": resident, "privateKB": private}
 
 
