@@ -72,17 +72,24 @@ def instructions(names, backend, lookup, options):
         raise Failure("valgrind not found: apt-get install valgrind")
     warm, counted = (30, 50) if options.quick else (100, 200)
     for name in names:
-        for each, words in ((1, "one message a connection"), (0, "many messages a connection")):
-            own, whole = callgrind(name, each, warm, counted, backend, lookup, options)
+        for cell in cells_or(options.shape):
+            if cell.each < 0:
+                continue
+            own, whole = callgrind(name, cell, warm, counted, backend, lookup, options)
             total = sum(cost for cost, _ in own)
-            print(f"{name}, 1 KB, {words}, one session: {total / counted:,.0f} instructions a message", flush=True)
+            print(f"{name}, {cell.title.partition(', 20')[0]}, one session: {total / counted:,.0f} instructions a message", flush=True)
             for title, costs in (("in the function itself", own[:30]), ("with what it calls", whole[:60])):
                 print(f"  {title}:")
                 text = "\n".join(f"{cost / counted:12,.0f} {cost / total * 100:5.1f} %  {what}" for cost, what in costs)
                 print("\n".join(line[:170] for line in demangled(text).splitlines()), flush=True)
 
 
-def callgrind(name, each, warm, counted, backend, lookup, options):
+def cells_or(shapes):
+    """Those that were asked for, or 1 KB, one message a connection and many."""
+    return [one for one in CELLS if one.key in (shapes or ["1k-one-20", "1k-many-20"])]
+
+
+def callgrind(name, cell, warm, counted, backend, lookup, options):
     contender = Contender(name)
     command, environment = arguments_of(name, contender.port, options.peers, single=True)
     out = f"{WORLD}/callgrind"
@@ -99,7 +106,7 @@ def callgrind(name, each, warm, counted, backend, lookup, options):
     daemon = Daemon(f"callgrind-{name}", tool + command, contender.port, environment, 120)
     contender.daemon = daemon
     try:
-        load = Load(options.tools, 1000, each, 1, contender.options)
+        load = Load(options.tools, cell.size, cell.each, 1, [*cell.options, *contender.options])
         measure(contender, backend, lookup, load, messages=warm)
         pid = next(one for one in processes_under(daemon.pid) if is_measured(one))
         control(pid, "--zero")
@@ -110,7 +117,7 @@ def callgrind(name, each, warm, counted, backend, lookup, options):
     dumps = glob.glob(f"{out}.{pid}.1")
     if not dumps:
         raise Failure(f"callgrind left no figures for {name}")
-    kept = f"{os.path.dirname(options.json)}/callgrind.{name}-{'one' if each else 'many'}"
+    kept = f"{os.path.dirname(options.json)}/callgrind.{name}-{cell.key}"
     shutil.copy(dumps[0], kept)
     return read(kept)
 

@@ -56,11 +56,11 @@ def aim_texts(aim):
     return aim["aim"], f"{aim['sign']} {aim['limit']:g}{unit}", measured, verdict(aim)
 
 
-def show_aims(aims):
-    print("\naims", flush=True)
+def show_aims(aims, quick):
+    print("\naims" + (" (a quick run, which is not to be quoted)" if quick else ""), flush=True)
     texts = [aim_texts(aim) for aim in aims if aim["measured"] is not None]
     for row in texts:
-        print(f"  {row[0]:72}{row[1]:>10}{row[2]:>12}  {row[3]}", flush=True)
+        print(f"  {row[0]:88}{row[1]:>10}{row[2]:>12}  {row[3]}", flush=True)
     left = len(aims) - len(texts)
     if left:
         print(f"  ({left} were not measured in this run)", flush=True)
