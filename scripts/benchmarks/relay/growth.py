@@ -11,7 +11,7 @@ IDLE = 10000
 ROUTES = [1, 10, 100, 1000, 10000]
 BACKENDS = [1, 3, 10, 30, 100]
 # Ports beside the contenders'.
-ROUTES_PORT, BACKENDS_PORT = 9100, 9120
+ROUTES_PORT, BACKENDS_PORT, BALANCE_PORT = 9100, 9120, 9140
 
 
 class Growth:
@@ -28,7 +28,7 @@ class Growth:
 
     def measure(self, contender, load, part=1.0):
         """A round: for a time, or, where a time would end before each session had its turn, some messages a session."""
-        limits = {"seconds": self.options.seconds * part} if load.sessions < 1000 else {"messages": 5 * load.sessions}
+        limits = {"seconds": self.options.seconds * part} if load.sessions < 1000 else {"messages": 3 * load.sessions}
         figures = measure(contender, self.backend, self.lookup, load, **limits)
         if load.sessions >= 100:
             self.settle(contender)
@@ -143,9 +143,9 @@ class Growth:
                 running[name] = self.fresh(name, connections=32768)
             for count in counts:
                 load, figures = load_of(count), {name: [] for name in running}
-                for contender in running.values():
+                for contender in running.values() if count < 1000 else []:
                     self.measure(contender, load, 0.5)
-                for turn in range(1 if self.options.quick else 3):
+                for turn in range(1 if self.options.quick or count >= 1000 else 3):
                     for name in list(running) if turn % 2 == 0 else list(running)[::-1]:
                         figures[name].append(self.measure(running[name], load))
                 for name in running:
@@ -219,6 +219,32 @@ class Growth:
         after = [one["messages"] for one in self.backend.all()]
         return {"points": points, "messagesEach": [has - had for had, has in zip(before, after)]}
 
+    def balance(self):
+        """How 30,000 messages come to three backends, one message a connection, by each way of choosing."""
+        count = 900 if self.options.quick else 30000
+        print(f"\n{count} messages to three backends", flush=True)
+        result = {}
+        ports = [FIRST, FIRST + 1, FIRST + 2]
+        plain = ", ".join(f'"127.0.0.1:{port}"' for port in ports)
+        weighted = ", ".join(f'{{address: "127.0.0.1:{port}", weight: {index + 1}}}' for index, port in enumerate(ports))
+        for index, (name, backends, method) in enumerate([
+                ("round-robin", plain, "round-robin"), ("weights 1, 2, 3", weighted, "round-robin"),
+                ("least-connections", plain, "least-connections"), ("first", plain, "first")]):
+            routing = (f"groups:\n  app: {{backends: [{backends}], balance: {method}}}\n"
+                       "routes: [{recipients: [flxw.de], group: app}]")
+            contender = Contender("postern")
+            contender.port = BALANCE_PORT + index
+            contender.daemon = postern(f"postern-balance-{index}", contender.port, routing)
+            try:
+                before = [self.backend.counters(port)["messages"] for port in ports]
+                measure(contender, self.backend, self.lookup, self.load(), messages=count)
+                after = [self.backend.counters(port)["messages"] for port in ports]
+            finally:
+                contender.stop()
+            result[name] = [has - had for had, has in zip(before, after)]
+            print(f"  {name:30}{result[name]}", flush=True)
+        return result
+
 
 def grow(backend, lookup, options):
     """All parts; one that fails is named in "failed", and leaves the others."""
@@ -227,7 +253,8 @@ def grow(backend, lookup, options):
     has_postern = not options.only or "postern" in options.only
     for name, work in (("memory", growth.memory), ("idle", growth.idle), ("sessions", growth.sessions),
                        ("routes", growth.routes if has_postern else None),
-                       ("backends", growth.backends if has_postern else None)):
+                       ("backends", growth.backends if has_postern else None),
+                       ("balance", growth.balance if has_postern else None)):
         if work and options.in_time(f"growth: {name}"):
             result[name] = growth.attempt(name, work)
     return result | {"failed": growth.failed}

@@ -75,10 +75,11 @@ def bars(title, unit, groups):
 
 def lines(title, unit, series, ticks, floor=None):
     """Lines over logarithmic axes. `series`: (name, label, [(x, y)]); `ticks`: (x, what stands below it)."""
-    left, right, top, bottom, height = 70, 200, 52, 40, 380
+    left, right, top, bottom, height = 70, 200, 66, 40, 390
     values = [y for _, _, points in series for _, y in points if y > 0]
-    low = 10 ** math.floor(math.log10(floor or min(values)))
-    high = 10 ** math.ceil(math.log10(max(values) * 1.0001))
+    steps = [step * 10.0**power for power in range(-6, 10) for step in (1, 2, 5)]
+    low = max(step for step in steps if step <= min(floor or min(values), min(values)))
+    high = min(step for step in steps if step >= max(values) and step > low)
     first, last = math.log10(ticks[0][0]), math.log10(ticks[-1][0])
 
     def at(x, y):
@@ -86,16 +87,13 @@ def lines(title, unit, series, ticks, floor=None):
         up = (math.log10(max(y, low)) - math.log10(low)) / (math.log10(high) - math.log10(low))
         return left + across * (WIDTH - left - right), height - bottom - up * (height - bottom - top)
 
-    parts = [text(16, 26, title, "title"), text(16, 44, unit)]
-    value = low
-    while value <= high * 1.001:
-        for step in (1, 2, 5):
-            if value * step <= high * 1.001:
-                y = at(ticks[0][0], value * step)[1]
-                parts.append(f'<line x1="{left}" y1="{y:.1f}" x2="{WIDTH - right}" y2="{y:.1f}" class="grid"/>')
-                if step == 1 or high / low <= 100:
-                    parts.append(text(left - 8, y + 4, shown(value * step), anchor="end"))
-        value *= 10
+    parts = [text(16, 26, title, "title"), text(16, 46, unit)]
+    for value in steps:
+        if low <= value <= high:
+            y = at(ticks[0][0], value)[1]
+            parts.append(f'<line x1="{left}" y1="{y:.1f}" x2="{WIDTH - right}" y2="{y:.1f}" class="grid"/>')
+            if high / low <= 100 or math.log10(value) % 1 < 1e-9:
+                parts.append(text(left - 8, y + 4, shown(value), anchor="end"))
     for x, below in ticks:
         across = at(x, low)[0]
         parts.append(f'<line x1="{across:.1f}" y1="{height - bottom}" x2="{across:.1f}" y2="{height - bottom + 5}" class="axis"/>')
@@ -110,14 +108,12 @@ def lines(title, unit, series, ticks, floor=None):
         labels.append([path[-1][1], name, label, path[-1]])
     # (labels stand beside the last points, moved apart where they would meet)
     labels.sort(key=lambda one: one[0])
-    y = top
-    for label in labels:
-        label[0] = y = max(label[0], y)
-        y += 17
-    over = y - 17 - (height - bottom)
-    if over > 0:
-        for label in labels:
-            label[0] -= over
+    for index, label in enumerate(labels):
+        label[0] = max([label[0], top] + [labels[index - 1][0] + 17] * (index > 0))
+    end = height - bottom
+    for label in reversed(labels):
+        label[0] = end = min(label[0], end)
+        end -= 17
     for y, name, label, (x, end) in labels:
         parts.append(f'<line x1="{x + 5:.1f}" y1="{end:.1f}" x2="{WIDTH - right + 22}" y2="{y:.1f}" stroke="{COLOURS[name]}" '
                      'stroke-opacity=".5"/>')

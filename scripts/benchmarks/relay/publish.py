@@ -128,6 +128,10 @@ def figures_text(report, names):
                             [[TITLES[name], f"{one['count']:,}", number(one["messagesPerSecond"]), number(one["cpuMicroseconds"], 1),
                               number(one["p50Microseconds"] / 1000, 2), number(one["p99Microseconds"] / 1000, 2)]
                              for name, line in points.items() for one in line]), ""]
+    if growth.get("balance"):
+        parts += ["**Messages at each of three backends**, one message a connection", "",
+                  table(["", "first", "second", "third"],
+                        [[name, *[f"{one:,}" for one in each]] for name, each in growth["balance"].items()]), ""]
     return "\n".join(parts)
 
 
