@@ -20,12 +20,13 @@ class Cell:
 
 
 def cell(size, each, sessions, contenders, suffix="", title="", options=()):
+    """`suffix`, `title`, `options`: what is other than a closed loop without TLS; options are smtp-load's."""
     name = {1000: "1k", 20000: "20k", 50000: "50k", 1000000: "1m", 10000000: "10m"}[size]
     words = {1: "one", 0: "many"}[each]
     said = f"{size // 1000} KB" if size < 10**6 else f"{size // 10**6} MB"
     count = f"{sessions} session" + ("s" if sessions > 1 else "")
-    return Cell(f"{name}-{words}-{sessions}{suffix}", f"{said}, {words} message{'s' if each != 1 else ''} a connection, {count}{title}",
-                size, each, sessions, contenders, tuple(options))
+    title = f"{said}, {words} message{'s' if each != 1 else ''} a connection, {count}{title}"
+    return Cell(f"{name}-{words}-{sessions}{suffix}", title, size, each, sessions, contenders, tuple(options))
 
 
 CELLS = [
@@ -33,6 +34,8 @@ CELLS = [
     cell(1000, 0, 20, ALL),
     cell(1000, 1, 20, ["direct", "nginx", "haproxy", "postfix", "postern", "postern-lookup"], "-pipelined",
          ", pipelined where announced", ["-p"]),
+    cell(1000, 1, 200, ["direct", "nginx", "nginx-stream", "haproxy", "postern", "postern-lookup"], "-open",
+         " at most, 1,000 messages a second whatever comes back", ["-r", "1000"]),
     cell(1000, 1, 1, ["direct", "nginx", "haproxy", "postern", "postern-lookup"]),
     cell(1000, 1, 500, ["nginx", "nginx-stream", "haproxy", "postern", "postern-lookup"]),
     cell(1000, 0, 500, ["nginx", "haproxy", "postern", "postern-lookup"]),

@@ -54,6 +54,7 @@ def plots(report):
                                series, [(1000, "1 KB"), (20000, "20 KB"), (50000, "50 KB"), (10**6, "1 MB"), (10**7, "10 MB")])
 
     for key, name, title in (("1k-one-20", "latency", "1 KB, one message a connection, 20 sessions"),
+                             ("1k-one-200-open", "latency-open", "1 KB, one message a connection, 1,000 due each second"),
                              ("20k-one-20", "latency-20k", "20 KB, one message a connection, 20 sessions")):
         if key in cells:
             wanted = [(2, "p50"), (10, "p90"), (100, "p99"), (1000, "p999")]
@@ -103,7 +104,7 @@ def machine_text(report):
     machine = report["machine"]
     return (f"Measured on {machine['date']}: {machine['cores']} cores of {machine['cpu']}, Linux {machine['kernel']}, nginx "
             f"{machine['nginx']}, HAProxy {machine['haproxy']}; {report['rounds']} rounds of {report['seconds']:g} s, medians. "
-            f"`{report['command'].partition(' --peers')[0]}`, {report['took'] / 60:.0f} minutes.")
+            f"`{report['command']}`, {report['took'] / 60:.0f} minutes.")
 
 
 def figures_text(report, names):
