@@ -66,7 +66,10 @@ import Testing
             ("backends: [{address: \"a:1\", backup: maybe}]", "\"maybe\" is not one of on, off, true, false"),
             ("backends: [{address: \"a:1\", max-connection: 1}]", "did you mean \"max-connections\"?"),
             ("backends: [{address: \"a:1\", max-connections: -1}]", "\"-1\" is not a whole number"),
-            ("backends: [\"a:1\"]\n    max-connections: 5000000", "5000000 is not from 1 to 1000000, or 0 for no limit"),
+            (
+                "backends: [\"a:1\"]\n    max-connections: 5000000",
+                "5000000 is not from 1 to 1000000, or 0 for no limit"
+            ),
             ("backends: [\"a:1\"]\n    wait: 5m", "groups.app.wait: 5m is not from 0s to 4m"),
             ("backends: [\"a:1\"]\n    wait: 5", "did you mean \"5s\"?"),
             ("backends: [\"a:1\"]\n    health: {failures: few}", "\"few\" is not a whole number"),
