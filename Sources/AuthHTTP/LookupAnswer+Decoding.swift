@@ -25,7 +25,7 @@ extension LookupAnswer {
 }
 
 /// The headers of an answer that mean something, with nginx's spelling.
-private enum Header: String, CaseIterable {
+private enum Header: String {
     case status = "auth-status"
     case wait = "auth-wait"
     case errorCode = "auth-error-code"
@@ -41,14 +41,9 @@ private enum Header: String, CaseIterable {
         guard let first = name.utf8.first, first | 0x20 == UInt8(ascii: "a"), (9...15).contains(name.utf8.count) else {
             return nil
         }
-        let match = Self.allCases.first { header in
-            header.rawValue.utf8.count == name.utf8.count
-                && zip(header.rawValue.utf8, name.utf8).allSatisfy { known, octet in
-                    known == ((0x41...0x5A).contains(octet) ? octet | 0x20 : octet)
-                }
-        }
-        guard let match else { return nil }
-        self = match
+        // (What is not ASCII would have lower case of its own.)
+        guard name.utf8.allSatisfy({ $0 < 0x80 }) else { return nil }
+        self.init(rawValue: name.lowercased())
     }
 }
 

@@ -4,89 +4,70 @@ extension ClientCommand {
     /// Paths and parameters were validated when they were parsed. That no octet of theirs can end a line holds for values
     /// that were made otherwise as well: a control character is written as `?`.
     public var line: String {
-        switch self {
-        case .ehlo(let name): Self.line("EHLO ", name)
-        case .helo(let name): Self.line("HELO ", name)
-        case .startTLS: "STARTTLS\r\n"
-        case .xclient(let attributes): Self.line("XCLIENT", attributes.text)
-        case .xforward(let attributes): Self.line("XFORWARD", attributes.text)
-        case .auth(let mechanism, let response): Self.line("AUTH ", mechanism + (response.map { " \($0.text)" } ?? ""))
-        case .response(let response): Self.line("", response.text)
-        case .rset: "RSET\r\n"
-        case .mail(let mail): mail.line
-        case .rcpt(let recipient): recipient.line
-        case .data: "DATA\r\n"
-        case .quit: "QUIT\r\n"
-        }
+        var octets: [UInt8] = []
+        octets.reserveCapacity(128)
+        self.encode { part in for index in 0..<part.count { octets.append(part[index]) } }
+        return String(decoding: octets, as: UTF8.self)
     }
 
-    private static func line(_ verb: String, _ argument: String) -> String {
-        var line = CommandLineText(capacity: verb.utf8.count + argument.utf8.count)
-        line.append(verb)
-        line.append(argument)
-        return line.end()
+    /// Passes the wire's form on in parts, in order, without the heap: see ``line``.
+    public func encode(_ write: (Span<UInt8>) -> Void) {
+        switch self {
+        case .ehlo(let name): put("EHLO ", value: name, write)
+        case .helo(let name): put("HELO ", value: name, write)
+        case .startTLS: put("STARTTLS", write)
+        case .xclient(let attributes): put("XCLIENT", value: attributes.text, write)
+        case .xforward(let attributes): put("XFORWARD", value: attributes.text, write)
+        case .auth(let mechanism, let response):
+            put("AUTH ", value: mechanism, write)
+            if let response { put(" ", value: response.text, write) }
+        case .response(let response): put("", value: response.text, write)
+        case .rset: put("RSET", write)
+        case .mail(let mail): mail.encode(write)
+        case .rcpt(let recipient): recipient.encode(write)
+        case .data: put("DATA", write)
+        case .quit: put("QUIT", write)
+        }
+        put("\r\n", write)
     }
 }
 
 extension MailCommand {
-    fileprivate var line: String {
-        let path = self.reversePath.description
-        let values = path.utf8.count + (self.envelopeID?.utf8.count ?? 0) + (self.authorization?.utf8.count ?? 0)
-        // (The verb, the keywords and the values that are words.)
-        var line = CommandLineText(capacity: values + 100)
-        line.append("MAIL FROM:<")
-        line.append(path)
-        line.append(">")
-        if let size = self.size { line.append(" SIZE=", size.description) }
-        if let body = self.body { line.append(" BODY=", body.rawValue) }
-        if self.usesSMTPUTF8 { line.append(" SMTPUTF8") }
-        if let content = self.returnContent { line.append(" RET=", content.rawValue) }
-        if let identifier = self.envelopeID { line.append(" ENVID=", identifier) }
-        if let authorization = self.authorization { line.append(" AUTH=", authorization) }
-        return line.end()
+    fileprivate func encode(_ write: (Span<UInt8>) -> Void) {
+        put("MAIL FROM:<", value: self.reversePath.description, write)
+        put(">", write)
+        if let size = self.size { put(" SIZE=", value: size.description, write) }
+        if let body = self.body { put(" BODY=", value: body.rawValue, write) }
+        if self.usesSMTPUTF8 { put(" SMTPUTF8", write) }
+        if let content = self.returnContent { put(" RET=", value: content.rawValue, write) }
+        if let identifier = self.envelopeID { put(" ENVID=", value: identifier, write) }
+        if let authorization = self.authorization { put(" AUTH=", value: authorization, write) }
     }
 }
 
 extension RecipientCommand {
-    fileprivate var line: String {
-        let path = self.forwardPath.description
-        var line = CommandLineText(capacity: path.utf8.count + (self.originalRecipient?.utf8.count ?? 0) + 50)
-        line.append("RCPT TO:<")
-        line.append(path)
-        line.append(">")
-        if let notify = self.notify { line.append(" NOTIFY=", notify.description) }
-        if let recipient = self.originalRecipient { line.append(" ORCPT=", recipient) }
-        return line.end()
+    fileprivate func encode(_ write: (Span<UInt8>) -> Void) {
+        put("RCPT TO:<", value: self.forwardPath.description, write)
+        put(">", write)
+        if let notify = self.notify { put(" NOTIFY=", value: notify.description, write) }
+        if let recipient = self.originalRecipient { put(" ORCPT=", value: recipient, write) }
     }
 }
 
-/// A command line that is being written: one allocation, and no control character before its end.
-private struct CommandLineText {
-    private var text = ""
+/// Passes on what is ours.
+private func put(_ words: String, _ write: (Span<UInt8>) -> Void) {
+    write(words.utf8Span.span)
+}
 
-    init(capacity: Int) {
-        self.text.reserveCapacity(capacity + 2)
+/// Passes on what is ours, and a value behind it: without a control character, whoever made it.
+private func put(_ words: String, value: String, _ write: (Span<UInt8>) -> Void) {
+    put(words, write)
+    let span = value.utf8Span.span
+    for index in 0..<span.count where span[index] < 0x20 || span[index] == 0x7F {
+        let octets = value.utf8.map { $0 < 0x20 || $0 == 0x7F ? UInt8(ascii: "?") : $0 }
+        return write(octets.span)
     }
-
-    mutating func append(_ part: String) {
-        if part.utf8.contains(where: { $0 < 0x20 || $0 == 0x7F }) {
-            self.text += String(
-                decoding: part.utf8.map { $0 < 0x20 || $0 == 0x7F ? UInt8(ascii: "?") : $0 }, as: UTF8.self)
-        } else {
-            self.text += part
-        }
-    }
-
-    mutating func append(_ keyword: String, _ value: String) {
-        self.append(keyword)
-        self.append(value)
-    }
-
-    /// (Not consuming: a copy of the whole would be made for it.)
-    mutating func end() -> String {
-        self.text += "\r\n"
-        return self.text
-    }
+    write(span)
 }
 
 extension RecipientCommand.Notify: CustomStringConvertible {

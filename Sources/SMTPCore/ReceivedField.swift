@@ -106,7 +106,7 @@ public struct ReceivedField: Hashable, Sendable {
             field.append(")")
         }
         field.append(" id ")
-        field.append(contentsOf: id.utf8.lazy.filter { isLetter($0) || isDigit($0) })
+        for octet in id.utf8 where isLetter(octet) || isDigit(octet) { field.append(octet) }
         if let recipient, let path = Self.path(recipient, allowsUTF8) {
             field.append("\r\n\tfor <")
             field.append(path)

@@ -17,10 +17,12 @@ extension SMTPReply {
 
     /// How many octets ``encoded(utf8:)`` makes at most.
     public var longestEncoding: Int {
-        let lines = self.text.utf8.reduce(1) { $1 == lineFeed ? $0 + 1 : $0 }
+        let octets = self.text.utf8Span.span
+        var lines = 1
+        for index in 0..<octets.count where octets[index] == lineFeed { lines += 1 }
         // (A cut falls between characters, of four octets at most.)
-        let cuts = self.text.utf8.count / (Self.longestLine - InlinePrefix.longest - 2 - 3)
-        return self.text.utf8.count + (lines + cuts) * (InlinePrefix.longest + 2)
+        let cuts = octets.count / (Self.longestLine - InlinePrefix.longest - 2 - 3)
+        return octets.count + (lines + cuts) * (InlinePrefix.longest + 2)
     }
 
     /// Passes the wire's form on in parts, in order, without the heap: see ``encoded(utf8:)``.

@@ -13,6 +13,17 @@ extension ByteBuffer {
         }
     }
 
+    /// Appends a command as the wire has it.
+    package mutating func writeCommand(_ command: ClientCommand) {
+        var length = 0
+        command.encode { length += $0.count }
+        self.writeWithOutputRawSpan(minimumWritableBytes: length) { output in
+            command.encode { part in
+                for index in 0..<part.count { output.append(part[index]) }
+            }
+        }
+    }
+
     /// The octets before the next LF, where there is one; the reader index does not move.
     package var octetsBeforeLineFeed: Int? {
         let view = self.readableBytesView

@@ -323,7 +323,7 @@ extension SMTPClientHandler {
     private func send(_ commands: [ClientCommand]) {
         guard let context = self.context else { return }
         var octets = context.channel.allocator.buffer(capacity: 128 * commands.count)
-        for command in commands { octets.writeString(command.line) }
+        for command in commands { octets.writeCommand(command) }
         context.writeAndFlush(self.wrapOutboundOut(octets), promise: nil)
     }
 }

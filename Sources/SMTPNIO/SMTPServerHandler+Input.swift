@@ -12,7 +12,8 @@ extension SMTPServerHandler {
         guard !self.isProcessing else { return }
         self.isProcessing = true
         while self.processNext() {}
-        self.incoming.discardReadBytes()
+        // (Empty, it is let go: to move its indices back would copy what a line that is still in use was read into.)
+        if self.incoming.readableBytes == 0 { self.incoming = ByteBuffer() } else { self.incoming.discardReadBytes() }
         self.isProcessing = false
         if case .waiting = self.input {} else { self.flush() }
         self.renewDeadline()

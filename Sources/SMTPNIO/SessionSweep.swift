@@ -16,13 +16,16 @@ package protocol SweptSession: AnyObject {
 package final class SessionSweep {
     /// A session's place, to remove it by.
     package struct Token {
-        fileprivate var id: UInt64
+        fileprivate var slot: Int
     }
+
+    private static let mostIdleSlots = 1024
 
     private let eventLoop: any EventLoop
     private let interval: TimeAmount
-    private var sessions: [UInt64: any SweptSession] = [:]
-    private var lastID: UInt64 = 0
+    /// In slots, so that to add and to remove one takes no hash.
+    private var slots: [(any SweptSession)?] = []
+    private var freeSlots: [Int] = []
     private var task: RepeatedTask?
 
     /// Makes a sweep; it starts with its first session and rests when there is none.
@@ -34,25 +37,34 @@ package final class SessionSweep {
     /// Adds a session; must be called on the event loop.
     package func add(_ session: any SweptSession) -> Token {
         self.eventLoop.assertInEventLoop()
-        self.lastID += 1
-        self.sessions[self.lastID] = session
         if self.task == nil { self.start() }
-        return Token(id: self.lastID)
+        guard let slot = self.freeSlots.popLast() else {
+            self.slots.append(session)
+            return Token(slot: self.slots.count - 1)
+        }
+        self.slots[slot] = session
+        return Token(slot: slot)
     }
 
-    /// Removes a session; must be called on the event loop.
+    /// Removes a session, once; must be called on the event loop.
     package func remove(_ token: Token) {
         self.eventLoop.assertInEventLoop()
-        self.sessions[token.id] = nil
+        self.slots[token.slot] = nil
+        self.freeSlots.append(token.slot)
+        // What a rush of clients took is given back when they are gone.
+        if self.freeSlots.count == self.slots.count, self.slots.count > Self.mostIdleSlots {
+            self.slots = []
+            self.freeSlots = []
+        }
     }
 
     /// Calls `body` for every session; it may remove sessions.
     package func forEach(_ body: (any SweptSession) -> Void) {
-        for session in self.sessions.values { body(session) }
+        for session in self.slots { if let session { body(session) } }
     }
 
     /// How many sessions there are.
-    package var count: Int { self.sessions.count }
+    package var count: Int { self.slots.count - self.freeSlots.count }
 
     private func start() {
         let bound = NIOLoopBound(self, eventLoop: self.eventLoop)
@@ -62,12 +74,12 @@ package final class SessionSweep {
     }
 
     private func sweep() {
-        guard !self.sessions.isEmpty else {
+        guard self.count > 0 else {
             self.task?.cancel()
             self.task = nil
             return
         }
         let now = NIODeadline.now()
-        for session in self.sessions.values where session.deadline <= now { session.deadlineExpired() }
+        for session in self.slots { if let session, session.deadline <= now { session.deadlineExpired() } }
     }
 }

@@ -19,13 +19,15 @@ package struct TransactionID: Hashable, Sendable, CustomStringConvertible {
     /// Makes a name of a moment, in seconds since 1970, and a count.
     package init(unixTime: Int64, count: UInt64) {
         let time = UInt64(truncatingIfNeeded: max(unixTime, 0))
-        self.description = String(
-            decoding: Self.encoded(time, Self.timeDigits) + Self.encoded(count, Self.countDigits), as: UTF8.self)
+        // The lowest five bits of each for its last digit. (No text of 12 octets is on the heap.)
+        var text = ""
+        for place in (0..<Self.timeDigits).reversed() { text.unicodeScalars.append(Self.digit(time, place)) }
+        for place in (0..<Self.countDigits).reversed() { text.unicodeScalars.append(Self.digit(count, place)) }
+        self.description = text
     }
 
-    /// The lowest five bits for each digit.
-    private static func encoded(_ number: UInt64, _ count: Int) -> [UInt8] {
-        (0..<count).reversed().map { Self.digits[Int(number >> (5 * UInt64($0)) & 31)] }
+    private static func digit(_ number: UInt64, _ place: Int) -> Unicode.Scalar {
+        Unicode.Scalar(Self.digits[Int(number >> (5 * UInt64(place)) & 31)])
     }
 }
 

@@ -68,24 +68,28 @@ struct TransactionLog {
 
     /// `word key=value …`: composed here and not as metadata, which costs a dictionary a message.
     private func line(_ word: String, _ reply: SMTPReply?, _ backend: String?, _ client: String) -> String {
-        var line: [UInt8] = []
-        line.reserveCapacity(384)
-        func append(_ key: String, _ value: String) {
-            line.append(contentsOf: key.utf8)
-            line.append(contentsOf: value.utf8)
+        var line = LogLine()
+        line.append(word)
+        line.append(" id=")
+        line.append(self.id)
+        line.append(" client=")
+        line.append(client)
+        line.append(" from=")
+        line.append(path: self.reversePath)
+        line.append(" recipients=", self.accepted)
+        if self.refused > 0 { line.append(" recipients-refused=", self.refused) }
+        if self.receipt.size > 0 { line.append(" size=", self.receipt.size) }
+        if self.receipt.bareLineFeeds > 0 { line.append(" bare-lf=", self.receipt.bareLineFeeds) }
+        if self.receipt.bareCarriageReturns > 0 { line.append(" bare-cr=", self.receipt.bareCarriageReturns) }
+        if let backend = backend ?? self.lostBackend {
+            line.append(" backend=")
+            line.append(backend)
         }
-        append(word, " id=")
-        append(self.id, " client=")
-        append(client, " from=")
-        append(Self.value("<\(self.reversePath)>"), " recipients=")
-        append("\(self.accepted)", "")
-        if self.refused > 0 { append(" recipients-refused=", "\(self.refused)") }
-        if self.receipt.size > 0 { append(" size=", "\(self.receipt.size)") }
-        if self.receipt.bareLineFeeds > 0 { append(" bare-lf=", "\(self.receipt.bareLineFeeds)") }
-        if self.receipt.bareCarriageReturns > 0 { append(" bare-cr=", "\(self.receipt.bareCarriageReturns)") }
-        if let backend = backend ?? self.lostBackend { append(" backend=", backend) }
-        if let reply { append(" reply=", Self.value(reply.description)) }
-        return String(decoding: line, as: UTF8.self)
+        if let reply {
+            line.append(" reply=")
+            line.append(reply: reply)
+        }
+        return line.text
     }
 
     /// The text with `?` for what nobody sees: marks that turn the order of letters round, or end a line for some viewer,
