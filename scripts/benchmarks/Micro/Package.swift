@@ -21,7 +21,9 @@ let package = Package(
     targets: [
         .target(name: "SMTPCore", path: "SMTPCore", swiftSettings: strict),
         .systemLibrary(name: "CIDN2", path: "CIDN2", pkgConfig: "libidn2", providers: [.apt(["libidn2-dev"])]),
-        .target(name: "Routing", dependencies: ["SMTPCore", "CIDN2"], path: "Routing", swiftSettings: strict),
+        .systemLibrary(name: "CPCRE2", path: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
+        .target(
+            name: "Routing", dependencies: ["SMTPCore", "CIDN2", "CPCRE2"], path: "Routing", swiftSettings: strict),
         .target(name: "Allocations", path: "allocations"),
         .target(name: "Cases", dependencies: ["SMTPCore", "Routing"], path: "cases", swiftSettings: strict),
         .executableTarget(

@@ -37,7 +37,7 @@ let parserCases: [MicroCase] =
         MicroCase("parser/encode", operations: clientCommands.count) {
             {
                 var count = 0
-                for command in clientCommands { count += command.line.utf8.count }
+                for command in clientCommands { command.encode { count += $0.count } }
                 return count
             }
         }

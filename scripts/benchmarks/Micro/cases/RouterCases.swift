@@ -25,7 +25,7 @@ private func routerCase(_ name: String, _ count: Int, _ recipient: String) -> Mi
         return {
             switch table.decide(path) {
             case .group: 1
-            case .reject: fatalError("\(recipient) is refused")
+            case .reject, .lookup, .undecided: fatalError("\(recipient) is refused")
             case .noMatch: 2
             }
         }
