@@ -75,8 +75,8 @@ final class BackendPool: SweptSession {
         return nil
     }
 
-    /// A connection is made where one waits that is not for its session: the one that was used longest ago ends, as there
-    /// may be a place for one of them only.
+    /// A connection is to be made where one waits that is not for its session, and there is no place for both: the one that
+    /// was used longest ago ends.
     func giveWay(_ shelf: Shelf) {
         guard let first = self.shelves[shelf]?.first else { return }
         self.remove(first)
