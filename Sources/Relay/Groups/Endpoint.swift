@@ -63,9 +63,18 @@ package final class Endpoint: Sendable {
 
     /// Counts a session; false, and nothing counted, where there are `limit` (0: no bound).
     func reserve(limit: Int) -> Bool {
-        let count = self.sessions.add(1, ordering: .sequentiallyConsistent).newValue
-        guard limit > 0, count > limit else { return true }
-        self.release()
+        guard limit > 0 else {
+            self.sessions.add(1, ordering: .sequentiallyConsistent)
+            return true
+        }
+        // Not counted first and taken back: who looks meanwhile would see one too many, or be refused what is free.
+        var count = self.sessions.load(ordering: .sequentiallyConsistent)
+        while count < limit {
+            let (isExchanged, present) = self.sessions.weakCompareExchange(
+                expected: count, desired: count + 1, ordering: .sequentiallyConsistent)
+            if isExchanged { return true }
+            count = present
+        }
         return false
     }
 

@@ -97,13 +97,13 @@ struct BackendConnector {
     }
 
     private func connect(
-        to group: BackendGroup, tried: [Endpoint], delegate: any SMTPClientDelegate,
+        to group: BackendGroup, tried: [Endpoint], mayBorrow: Bool = true, delegate: any SMTPClientDelegate,
         completion: @escaping (Result<BackendConnection, Refusal>) -> Void
     ) {
         guard NIODeadline.now() < self.deadline, !self.attempt.isGivenUp else {
             return completion(.failure(.unreachable))
         }
-        let choice = self.context.groups.choose(group, excluding: tried)
+        let choice = self.context.groups.choose(group, excluding: tried, mayBorrow: mayBorrow)
         guard case .full = choice else {
             return self.connect(choice, of: group, tried: tried, delegate: delegate, completion: completion)
         }
@@ -121,9 +121,15 @@ struct BackendConnector {
     ) {
         switch choice {
         case .place(let place):
+            let shelf = BackendPool.Shelf.endpoint(ObjectIdentifier(place.endpoint))
             // A backend that is being tried has to greet.
-            if place.role == .ordinary, self.reuse(.endpoint(ObjectIdentifier(place.endpoint)), delegate, completion) {
-                return place.end()
+            if place.role == .ordinary, self.reuse(shelf, delegate, completion) { return place.end() }
+            guard !place.isBorrowed else {
+                // The connection that waits there is not for this session, which may have its place once that is free:
+                // the backend is not to see both.
+                self.context.pool.giveWay(shelf)
+                return self.connect(
+                    to: group, tried: tried, mayBorrow: false, delegate: delegate, completion: completion)
             }
             self.connect(at: place, delegate: delegate) { connection in
                 if let connection { return completion(.success(connection)) }
