@@ -64,7 +64,7 @@ package struct BackendGroup: Hashable, Sendable {
     /// The first accepted recipient fixes what holds for the message. A second one whose group would refuse it, or have
     /// it with another content, must not be carried along.
     package func sharesTransactions(with other: BackendGroup) -> Bool {
-        self.policy == other.policy && self.isSame(as: other)
+        self.policy.isSame(as: other.policy) && self.isSame(as: other)
     }
 
     /// Whether both lead to the same mailboxes: the same name, or the same backends in any order and with any weights.

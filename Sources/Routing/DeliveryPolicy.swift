@@ -36,6 +36,14 @@ package struct DeliveryPolicy: Hashable, Sendable {
         set { self.received = newValue }
     }
 
+    /// Whether the same holds for messages; how connections are kept is nothing to them.
+    package func isSame(as other: DeliveryPolicy) -> Bool {
+        if self == other { return true }
+        var other = other
+        other.pool = self.pool
+        return self == other
+    }
+
     /// The same policy, equal to every other that means the same: an identity makes a difference to the default.
     package var normalized: DeliveryPolicy {
         var policy = self

@@ -9,7 +9,7 @@ package struct PoolPolicy: Hashable, Sendable {
     package var idle = Duration.seconds(5)
     /// The longest that one is used.
     package var age = Duration.seconds(300)
-    /// The most sessions that one serves; 0: without a bound.
+    /// The most transactions that one serves; 0: without a bound.
     package var uses = 100
 
     /// Makes the default policy.

@@ -17,7 +17,8 @@ extension ConfigurationDecoder {
                 continue
             }
             let keys = Keys(
-                "backends", "balance", "max-connections", "wait", "health", "identity", "auth", "tls", "message")
+                "backends", "balance", "max-connections", "wait", "health", "identity", "auth", "tls", "message",
+                "pool")
             guard let fields = self.fields(entry.value, path, keys) else { continue }
             var group = BackendGroup(name: entry.key, backends: [])
             if let backends = fields["backends"] {

@@ -7,7 +7,7 @@ extension ConfigurationDecoder {
     /// The longest name and password of a backend's user: with both, AUTH PLAIN fits its line (RFC 4954 section 4).
     private static let longestCredential = 255
 
-    /// What `message`, `identity`, `auth` and `tls` of a destination say.
+    /// What `message`, `identity`, `auth`, `tls` and `pool` of a destination say.
     mutating func policy(_ fields: Fields, _ path: String, into draft: inout ConfigurationDraft) -> DeliveryPolicy {
         var policy = self.message(fields["message"], path + ".message", over: draft.policy, into: &draft)
         if let identity: BackendIdentity = self.choice(fields["identity"], path + ".identity") {
@@ -15,6 +15,7 @@ extension ConfigurationDecoder {
         }
         policy.login = fields["auth"].flatMap { self.login($0, path + ".auth") }
         policy.tls = self.backendTLS(fields["tls"], path + ".tls", into: &draft)
+        policy.pool = self.pool(fields["pool"], path + ".pool", of: policy)
         return policy.normalized
     }
 

@@ -6,7 +6,7 @@ extension ConfigurationDecoder {
     /// What a lookup has, of all listeners or of one.
     static let lookupKeys = Keys(
         "url", "urls", "timeout", "headers", "more-headers", "ca", "allow", "pass-client-certificate",
-        later: ["message", "identity", "auth", "tls"])
+        later: ["message", "identity", "auth", "tls", "pool"])
 
     /// Whom to ask: the lookup of all listeners, or of one.
     mutating func lookup(_ node: YAMLNode, _ path: String, keys: Keys) -> LookupConfiguration? {

@@ -17,7 +17,7 @@ extension ConfigurationDecoder {
             let path = "routes[\(index)]"
             let keys = Keys(
                 "recipients", "listeners", "clients", "server-names", "users", "group", "backends", "lookup", "reject",
-                "message", "identity", "auth", "tls")
+                "message", "identity", "auth", "tls", "pool")
             guard let fields = self.fields(element, path, keys) else { continue }
             var route = ConfigurationDraft.RouteDraft(recipients: [], target: nil)
             route.conditions = self.conditions(fields, path, draft)
@@ -28,7 +28,10 @@ extension ConfigurationDecoder {
             } else {
                 self.error(element.mark, path, "it has no recipients")
             }
-            let ofBackends = [("message", "a message"), ("identity", "an identity"), ("auth", "auth"), ("tls", "tls")]
+            let ofBackends = [
+                ("message", "a message"), ("identity", "an identity"), ("auth", "auth"), ("tls", "tls"),
+                ("pool", "a pool"),
+            ]
             for (key, what) in ofBackends {
                 guard let node = fields[key], fields["backends"] == nil else { continue }
                 self.error(node.mark, path, "\(what) belongs to backends: write it in the group")

@@ -81,6 +81,7 @@ extension RelayConfiguration {
         case .client: text += ", auth login-of-client"
         case .user(let credentials): text += ", auth as \(String(decoding: credentials.user, as: UTF8.self))"
         }
+        text += policy.pool.words
         let changes = policy.changes
         return text + (changes.isEmpty ? "" : "; message: \(changes.joined(separator: ", "))") + policy.tls.words
     }
