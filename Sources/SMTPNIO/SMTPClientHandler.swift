@@ -281,6 +281,9 @@ extension SMTPClientHandler {
         context?.close(promise: nil)
     }
 
+    /// Whether the session goes on, and the server has not begun to say what nobody asked.
+    package var isQuiet: Bool { self.context != nil && !self.isAnsweredUnasked }
+
     /// Whether something came behind the last reply: it cannot be the answer to what is asked next.
     private var isAnsweredUnasked: Bool { self.incoming.readableBytes > 0 || self.isWithinReply }
 

@@ -7,7 +7,7 @@ import SMTPNIO
 /// ```text
 /// put      a session has no more to say: RSET goes in front of the next one's MAIL, in the same write
 /// take     the one that was used last, so that the others can go
-/// sweep    those that have waited too long, or have been there too long, take leave
+/// sweep    those that have waited too long, or have been there too long, take leave; after a reload all do
 /// ```
 final class BackendPool: SweptSession {
     /// Where connections lie that any session for the same place may have.
@@ -21,14 +21,20 @@ final class BackendPool: SweptSession {
     private let sweep: SessionSweep
     private var sweepToken: SessionSweep.Token?
     private let view: LoopView
-    /// On each shelf the one that was used last is the last.
+    private let now: () -> NIODeadline
+    /// On each shelf the one that was used last is the last. (A shelf whose last one was taken stays until the next sweep:
+    /// most are soon used again.)
     private var shelves: [Shelf: [BackendConnection]] = [:]
-    private(set) var deadline = NIODeadline.distantFuture
+    /// The configuration by which all that wait were made.
+    private var snapshot: RelaySnapshot?
+    /// When the first of them has waited long enough.
+    private var firstEnd = NIODeadline.distantFuture
     private var isClosed = false
 
-    init(sweep: SessionSweep, view: LoopView) {
+    init(sweep: SessionSweep, view: LoopView, now: @escaping () -> NIODeadline = { .now() }) {
         self.sweep = sweep
         self.view = view
+        self.now = now
     }
 
     /// How many wait.
@@ -37,12 +43,15 @@ final class BackendPool: SweptSession {
     /// Keeps a connection for its next session; false, and nothing done, where it had better end.
     func put(_ connection: BackendConnection) -> Bool {
         guard !self.isClosed, connection.isShareable, connection.snapshot === self.view.snapshot else { return false }
-        let now = NIODeadline.now()
+        if self.snapshot !== connection.snapshot {
+            self.letGo { _ in true }
+            self.snapshot = connection.snapshot
+        }
         guard (self.shelves[connection.shelf]?.count ?? 0) < connection.policy.pool.size,
-            connection.place?.mayRest ?? true, connection.rest(in: self, now: now)
+            connection.place?.mayRest ?? true, connection.rest(in: self, now: self.now())
         else { return false }
         self.shelves[connection.shelf, default: []].append(connection)
-        self.deadline = min(self.deadline, connection.restsUntil)
+        self.firstEnd = min(self.firstEnd, connection.restsUntil)
         if self.sweepToken == nil { self.sweepToken = self.sweep.add(self) }
         connection.place?.rested()
         return true
@@ -56,12 +65,24 @@ final class BackendPool: SweptSession {
 
     /// A connection for a session of this configuration; nil where none waits.
     func take(_ shelf: Shelf, for snapshot: RelaySnapshot) -> BackendConnection? {
-        guard let index = self.shelves.index(forKey: shelf), let last = self.shelves.values[index].last,
-            last.snapshot === snapshot
-        else { return nil }
-        self.shelves.values[index].removeLast()
-        last.awake()
-        return last
+        guard snapshot === self.snapshot, let index = self.shelves.index(forKey: shelf) else { return nil }
+        while let last = self.shelves.values[index].popLast() {
+            last.awake()
+            if last.handler.isQuiet { return last }
+            // Half a reply that nobody asked for: its other half would be taken for an answer.
+            last.handler.close()
+        }
+        return nil
+    }
+
+    /// A connection is made where one waits that is not for its session: the one that was used longest ago ends, as there
+    /// may be a place for one of them only.
+    func giveWay(_ shelf: Shelf) {
+        guard let first = self.shelves[shelf]?.first else { return }
+        self.remove(first)
+        // (At once: the next one would meet a backend that still counts this one.)
+        first.handler.quit()
+        first.handler.close()
     }
 
     /// Its session ended while it waited.
@@ -78,28 +99,16 @@ final class BackendPool: SweptSession {
         self.letGo { $0.place?.endpoint === endpoint }
     }
 
-    /// Lets one connection go to a place of this group, where there is one: somebody waits for a place.
+    /// Lets one connection go to each place of this group: somebody waits for a place, and this loop does not know for which.
     func shed(_ group: String) {
-        for shelf in self.shelves.keys {
-            guard let first = self.shelves[shelf]?.first, first.place?.endpoint.group == group else { continue }
-            self.remove(first)
-            first.handler.quit()
-            return
+        let oldest = self.shelves.values.compactMap(\.first).filter { $0.place?.endpoint.group == group }
+        for connection in oldest {
+            self.remove(connection)
+            connection.handler.quit()
         }
     }
 
-    /// Those that have waited long enough go.
-    func deadlineExpired() {
-        let now = NIODeadline.now()
-        let current = self.view.snapshot
-        self.letGo { $0.restsUntil <= now || $0.snapshot !== current }
-    }
-
-    func drain() {
-        self.letGo { _ in true }
-    }
-
-    /// Every session is over.
+    /// Every connection that waits goes, and none is kept any more: the relay stops.
     func shutDown() {
         self.isClosed = true
         self.drain()
@@ -111,12 +120,10 @@ final class BackendPool: SweptSession {
         for (shelf, connections) in self.shelves {
             let kept = connections.filter { !isOver($0) }
             for connection in kept { next = min(next, connection.restsUntil) }
-            if kept.count < connections.count {
-                gone += connections.filter(isOver)
-                self.shelves[shelf] = kept.isEmpty ? nil : kept
-            }
+            if kept.count < connections.count { gone += connections.filter(isOver) }
+            if kept.count < connections.count || kept.isEmpty { self.shelves[shelf] = kept.isEmpty ? nil : kept }
         }
-        self.deadline = next
+        self.firstEnd = next
         if self.shelves.isEmpty, let token = self.sweepToken {
             self.sweep.remove(token)
             self.sweepToken = nil
@@ -126,5 +133,25 @@ final class BackendPool: SweptSession {
             connection.awake()
             connection.handler.quit()
         }
+    }
+}
+
+// MARK: The sweep
+
+extension BackendPool {
+    /// At once where what holds is not what they were made by: a reload tells the pool nothing.
+    var deadline: NIODeadline {
+        self.snapshot === self.view.snapshot ? self.firstEnd : .uptimeNanoseconds(0)
+    }
+
+    /// Those that have waited long enough go.
+    func deadlineExpired() {
+        let now = self.now()
+        let current = self.view.snapshot
+        self.letGo { $0.restsUntil <= now || $0.snapshot !== current }
+    }
+
+    func drain() {
+        self.letGo { _ in true }
     }
 }

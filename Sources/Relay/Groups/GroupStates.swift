@@ -66,11 +66,15 @@ package final class GroupStates {
         let isFirst = state.waiters.first == nil
         let waiter = state.waiters.append(
             excluding: tried, for: time, on: self.eventLoop, expired: { self.lineMoved(state) }, completion: completion)
-        if state.hasResting { self.directory.shed(state.group.name, except: self.index) }
-        if isFirst {
-            state.load.beginWaiting(self.bit)
-            // A place that was freed before this was known is nobody else's to give; but not within this call.
-            self.eventLoop.assumeIsolated().execute { self.serve(state) }
+        let hasResting = state.hasResting
+        if hasResting { self.directory.shed(state.group.name, except: self.index) }
+        if isFirst { state.load.beginWaiting(self.bit) }
+        guard isFirst || hasResting else { return waiter }
+        // A place that was freed before this was known is nobody else's to give; but not within this call.
+        self.eventLoop.assumeIsolated().execute {
+            self.serve(state)
+            // What is kept here, and is of no use to who waits, keeps a place of the group.
+            if waiter.isWaiting, state.hasResting { self.shedHook?(state.group.name) }
         }
         return waiter
     }

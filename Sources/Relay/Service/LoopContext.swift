@@ -78,6 +78,12 @@ package final class LoopContext {
         return resolver
     }
 
+    /// The relay is about to stop: sessions end as soon as that costs nobody a message, and no connection is kept.
+    func drain() {
+        self.pool.shutDown()
+        self.sweep.forEach { $0.drain() }
+    }
+
     /// Ends what this loop still does: every session is over.
     package func shutDown() {
         for client in self.lookups { client.shutDown() }

@@ -156,7 +156,7 @@ private struct LoopContexts: Sendable {
 
     func drain() async {
         for context in self.contexts {
-            try? await context.eventLoop.submit { context.value.sweep.forEach { $0.drain() } }.get()
+            try? await context.eventLoop.submit { context.value.drain() }.get()
         }
     }
 

@@ -121,10 +121,11 @@ struct BackendConnector {
     ) {
         switch choice {
         case .place(let place):
+            let shelf = BackendPool.Shelf.endpoint(ObjectIdentifier(place.endpoint))
             // A backend that is being tried has to greet.
-            if place.role == .ordinary, self.reuse(.endpoint(ObjectIdentifier(place.endpoint)), delegate, completion) {
-                return place.end()
-            }
+            if place.role == .ordinary, self.reuse(shelf, delegate, completion) { return place.end() }
+            // (The place may be there only for a connection that waits, and is not for this session.)
+            self.context.pool.giveWay(shelf)
             self.connect(at: place, delegate: delegate) { connection in
                 if let connection { return completion(.success(connection)) }
                 // Nobody is to wait for one dead backend after the other.

@@ -31,7 +31,7 @@ extension RelaySession {
             return false
         }
         switch failure {
-        case .closed: return true
+        case .closed, .answeredUnasked: return true
         case .session(let error):
             switch error.code {
             case .serviceClosing, .unexpectedReply: return true
@@ -39,7 +39,7 @@ extension RelaySession {
                 .refusedAuthentication:
                 return false
             }
-        case .syntax, .answeredUnasked, .injection, .tls, .timeout: return false
+        case .syntax, .injection, .tls, .timeout: return false
         }
     }
 
