@@ -86,6 +86,22 @@ struct RelayPoolTests {
         #expect(trial.backend.wait { $0.messages.count == 3 }.mailSessions.count == 1)
     }
 
+    @Test(
+        "A client that gave a transaction up, and is silent, keeps no connection either", arguments: ["RSET", "EHLO x"])
+    func silentAfterReset(_ command: String) throws {
+        let trial = try Trial(.init(), "max-connections: 1, wait: 0s, pool: {idle: 1m}")
+        let silent = try trial.relay.greeted()
+        try silent.say("MAIL FROM:<first@example.org>", gets: "250 ")
+        try silent.say("RCPT TO:<first@flxw.de>", gets: "250 ")
+        #expect(try silent.command(command).code == 250)
+        try trial.deliver()
+        #expect(try silent.message(to: "user@flxw.de").code == 250)
+        try silent.quit()
+        let record = trial.backend.wait { $0.messages.count == 2 }
+        #expect(record.mailSessions.count == 1)
+        #expect(record.messages.allSatisfy { $0.forwardPaths == ["RCPT TO:<user@flxw.de>"] })
+    }
+
     struct Leaving: Sendable, CustomTestStringConvertible {
         let testDescription: String
         let answer: ScriptedBackend.Answer
@@ -139,6 +155,18 @@ struct RelayPoolTests {
         // (Whether it has come when the next client does, or not: that one has its answer.)
         try trial.deliver(3)
         #expect(trial.backend.wait { $0.messages.count == 4 }.messages.count == 4)
+    }
+
+    @Test("The same on a connection that is its client's alone: the client notices nothing")
+    func halfReplyToOne() throws {
+        let trial = try Trial(.init(), "pool: off")
+        let dialogue = try trial.relay.greeted()
+        #expect(try dialogue.message(to: "user@flxw.de").code == 250)
+        trial.backend.say("250 2.1.0 half", isLine: false)
+        let reply = try dialogue.message(to: "user@flxw.de")
+        #expect(reply.code == 250, "\(reply)")
+        #expect(trial.backend.wait { $0.messages.count == 2 }.mailSessions.count == 2)
+        try dialogue.quit()
     }
 
     @Test("`pool: off` has a connection for each client, and one client's messages go by one")

@@ -63,10 +63,7 @@ package final class Endpoint: Sendable {
 
     /// Counts a session; false, and nothing counted, where there are `limit` (0: no bound).
     func reserve(limit: Int) -> Bool {
-        let count = self.sessions.add(1, ordering: .sequentiallyConsistent).newValue
-        guard limit > 0, count > limit else { return true }
-        self.release()
-        return false
+        self.sessions.addOne(below: limit)
     }
 
     /// Uncounts a session.
@@ -113,5 +110,24 @@ package final class Endpoint: Sendable {
             if isExchanged { return result }
             present = original
         }
+    }
+}
+
+extension Atomic<Int> {
+    /// Adds one; false, and nothing added, where that would be more than `limit` (0: no bound). It is not added first and
+    /// then taken back: whoever looks never sees more than there may be.
+    func addOne(below limit: Int) -> Bool {
+        guard limit > 0 else {
+            self.add(1, ordering: .sequentiallyConsistent)
+            return true
+        }
+        var present = self.load(ordering: .sequentiallyConsistent)
+        while present < limit {
+            let (isExchanged, original) = self.compareExchange(
+                expected: present, desired: present + 1, ordering: .sequentiallyConsistent)
+            if isExchanged { return true }
+            present = original
+        }
+        return false
     }
 }

@@ -89,10 +89,7 @@ final class GroupLoad: Sendable {
 
     /// Counts a session; false, and nothing counted, where there are `limit` (0: no bound).
     func reserve(limit: Int) -> Bool {
-        let count = self.sessions.add(1, ordering: .sequentiallyConsistent).newValue
-        guard limit > 0, count > limit else { return true }
-        self.release()
-        return false
+        self.sessions.addOne(below: limit)
     }
 
     /// Uncounts a session.

@@ -77,9 +77,8 @@ final class GroupState {
         if role != .ordinary {
             endpoint.trialAbandoned()
         } else if self.states.rests(endpoint) {
-            // The connection that waits for a session here has a place already, and this one is given back for it.
-            _ = self.load.reserve(limit: 0) && endpoint.reserve(limit: 0)
-            return EndpointPlace(endpoint, self, role)
+            // The connection that waits for a session here has a place already.
+            return EndpointPlace(endpoint, self, role, isCounted: false)
         }
         return nil
     }
@@ -132,6 +131,11 @@ extension GroupState {
     /// Does something behind what is being done now.
     func soon(_ work: @escaping () -> Void) {
         self.states.eventLoop.assumeIsolated().execute(work)
+    }
+
+    /// A place is taken, whatever the bounds.
+    func claimed(_ endpoint: Endpoint) {
+        _ = self.load.reserve(limit: 0) && endpoint.reserve(limit: 0)
     }
 
     /// A place is free again: for who waits longest, here and on the other event loops in turn.

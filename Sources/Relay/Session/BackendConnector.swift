@@ -126,6 +126,7 @@ struct BackendConnector {
             if place.role == .ordinary, self.reuse(shelf, delegate, completion) { return place.end() }
             // (The place may be there only for a connection that waits, and is not for this session.)
             self.context.pool.giveWay(shelf)
+            place.claim()
             self.connect(at: place, delegate: delegate) { connection in
                 if let connection { return completion(.success(connection)) }
                 // Nobody is to wait for one dead backend after the other.

@@ -415,6 +415,7 @@ private let path = RecipientCommand(.mailbox(SMTPCore.Mailbox(localPart: "c", do
             Issue.record("the connection that waits has a place")
             return
         }
+        #expect(trial.counts == [1], "nobody ever sees more")
         #expect(trial.take() === connected.kept)
         place.end()
         #expect(trial.counts == [1])
@@ -433,10 +434,13 @@ private let path = RecipientCommand(.mailbox(SMTPCore.Mailbox(localPart: "c", do
             return
         }
         trial.pool.giveWay(.endpoint(ObjectIdentifier(trial.endpoints[0])))
+        place.claim()
         trial.loop.run()
         #expect(try all[0].written() == "QUIT\r\n" && !all[0].channel.isActive && all[1].channel.isActive)
         #expect(trial.counts == [2])
         place.end()
+        place.end()
+        #expect(trial.counts == [1])
         trial.pool.giveWay(.server(try SocketAddress(ipAddress: "127.0.0.1", port: 25)))
         #expect(trial.pool.count == 1)
     }
