@@ -22,7 +22,10 @@ final class RelayUnderTest: Sendable {
     ///   - port: 25 takes its listener from the binder, as "smtp"; every other is bound by the relay.
     ///   - listener: what else relay.yaml says of the listener: `key: value, …`.
     ///   - settings: the rest of relay.yaml: routes, lookup, limits, timeouts.
-    init(in network: TestNetwork, port: UInt16 = 2526, listener: String = "", _ settings: String) throws {
+    ///   - loops: its event loops; nil: as many as it has by itself.
+    init(
+        in network: TestNetwork, port: UInt16 = 2526, listener: String = "", _ settings: String, loops: Int? = nil
+    ) throws {
         self.network = network
         self.port = port
         let folder = try RelayWorld.newFolder(owner: 62525)
@@ -40,7 +43,9 @@ final class RelayUnderTest: Sendable {
             """)
         adminSocket = "\(folder)/admin.sock"
         self.configuration = configuration
-        program = try network.start([RelayWorld.postern, "relay", "--config", configuration], as: "postern")
+        program = try network.start(
+            [RelayWorld.postern, "relay", "--config", configuration], as: "postern",
+            environment: loops.map { ["POSTERN_EVENT_LOOPS": "\($0)"] } ?? [:])
         _ = try program.line { $0.contains("ready") }
         descriptorsWhenReady = RelayUnderTest.descriptors(of: program)
         try network.waitForPort(port, of: program)

@@ -144,6 +144,11 @@ final class ScriptedBackend: Sendable {
     /// Answers the next command with this verb, on any connection, so; then as the script says again.
     func answerOnce(_ verb: String, _ answer: Answer) { once.change { $0[verb] = answer } }
 
+    /// Says this now, on every connection, asked or not.
+    func say(_ text: String, isLine: Bool = true) {
+        for connection in connections.read({ $0 }) { try? connection.send(Array((text + (isLine ? "\r\n" : "")).utf8)) }
+    }
+
     /// Listens no more and ends every connection.
     func stop() {
         listener.interrupt()

@@ -65,8 +65,8 @@ final class BackendPool: SweptSession {
 
     /// A connection for a session of this configuration; nil where none waits.
     func take(_ shelf: Shelf, for snapshot: RelaySnapshot) -> BackendConnection? {
-        guard snapshot === self.snapshot, let index = self.shelves.index(forKey: shelf) else { return nil }
-        while let last = self.shelves.values[index].popLast() {
+        guard snapshot === self.snapshot else { return nil }
+        while let last = self.removeLast(shelf) {
             last.awake()
             if last.handler.isQuiet { return last }
             // Half a reply that nobody asked for: its other half would be taken for an answer.
@@ -75,23 +75,29 @@ final class BackendPool: SweptSession {
         return nil
     }
 
+    private func removeLast(_ shelf: Shelf) -> BackendConnection? {
+        guard let index = self.shelves.index(forKey: shelf) else { return nil }
+        return self.shelves.values[index].popLast()
+    }
+
     /// A connection is to be made where one waits that is not for its session, and there is no place for both: the one that
     /// was used longest ago ends.
     func giveWay(_ shelf: Shelf) {
-        guard let first = self.shelves[shelf]?.first else { return }
-        self.remove(first)
+        guard let first = self.shelves[shelf]?.first, self.remove(first) else { return }
         // (At once: the next one would meet a backend that still counts this one.)
         first.handler.quit()
         first.handler.close()
     }
 
-    /// Its session ended while it waited.
-    func remove(_ connection: BackendConnection) {
+    /// Its session ended while it waited; false where it does not wait any more.
+    @discardableResult
+    func remove(_ connection: BackendConnection) -> Bool {
         guard let index = self.shelves.index(forKey: connection.shelf),
             let place = self.shelves.values[index].firstIndex(where: { $0 === connection })
-        else { return }
+        else { return false }
         self.shelves.values[index].remove(at: place)
         connection.awake()
+        return true
     }
 
     /// Lets the connections to a place go.
@@ -102,10 +108,8 @@ final class BackendPool: SweptSession {
     /// Lets one connection go to each place of this group: somebody waits for a place, and this loop does not know for which.
     func shed(_ group: String) {
         let oldest = self.shelves.values.compactMap(\.first).filter { $0.place?.endpoint.group == group }
-        for connection in oldest {
-            self.remove(connection)
-            connection.handler.quit()
-        }
+        // (To take leave of one may give somebody the next.)
+        for connection in oldest where self.remove(connection) { connection.handler.quit() }
     }
 
     /// Every connection that waits goes, and none is kept any more: the relay stops.

@@ -63,19 +63,7 @@ package final class Endpoint: Sendable {
 
     /// Counts a session; false, and nothing counted, where there are `limit` (0: no bound).
     func reserve(limit: Int) -> Bool {
-        guard limit > 0 else {
-            self.sessions.add(1, ordering: .sequentiallyConsistent)
-            return true
-        }
-        // Not counted first and taken back: who looks meanwhile would see one too many, or be refused what is free.
-        var count = self.sessions.load(ordering: .sequentiallyConsistent)
-        while count < limit {
-            let (isExchanged, present) = self.sessions.weakCompareExchange(
-                expected: count, desired: count + 1, ordering: .sequentiallyConsistent)
-            if isExchanged { return true }
-            count = present
-        }
-        return false
+        self.sessions.addOne(below: limit)
     }
 
     /// Uncounts a session.
@@ -122,5 +110,24 @@ package final class Endpoint: Sendable {
             if isExchanged { return result }
             present = original
         }
+    }
+}
+
+extension Atomic<Int> {
+    /// Adds one; false, and nothing added, where that would be more than `limit` (0: no bound). It is not added first and
+    /// then taken back: whoever looks never sees more than there may be.
+    func addOne(below limit: Int) -> Bool {
+        guard limit > 0 else {
+            self.add(1, ordering: .sequentiallyConsistent)
+            return true
+        }
+        var present = self.load(ordering: .sequentiallyConsistent)
+        while present < limit {
+            let (isExchanged, original) = self.compareExchange(
+                expected: present, desired: present + 1, ordering: .sequentiallyConsistent)
+            if isExchanged { return true }
+            present = original
+        }
+        return false
     }
 }

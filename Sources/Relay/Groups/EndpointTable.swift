@@ -89,19 +89,7 @@ final class GroupLoad: Sendable {
 
     /// Counts a session; false, and nothing counted, where there are `limit` (0: no bound).
     func reserve(limit: Int) -> Bool {
-        guard limit > 0 else {
-            self.sessions.add(1, ordering: .sequentiallyConsistent)
-            return true
-        }
-        // (As for one place: never one too many, not even for a moment.)
-        var count = self.sessions.load(ordering: .sequentiallyConsistent)
-        while count < limit {
-            let (isExchanged, present) = self.sessions.weakCompareExchange(
-                expected: count, desired: count + 1, ordering: .sequentiallyConsistent)
-            if isExchanged { return true }
-            count = present
-        }
-        return false
+        self.sessions.addOne(below: limit)
     }
 
     /// Uncounts a session.

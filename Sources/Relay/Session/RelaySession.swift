@@ -165,6 +165,7 @@ extension RelaySession {
 
     func transactionReset() {
         self.perform(self.transaction.reset())
+        self.share()
     }
 
     func sessionClosed() {
@@ -266,6 +267,11 @@ extension RelaySession {
     private func leave() {
         guard let connection = self.forgetConnection(), !self.context.pool.put(connection) else { return }
         connection.handler.quit()
+    }
+
+    /// Whoever sends next may have the connection: a client that says nothing more must not hold one of a backend's.
+    private func share() {
+        if self.connection?.isShareable == true { self.perform(self.transaction.legOutdated()) }
     }
 
     private func closeConnection() {
@@ -373,8 +379,7 @@ extension RelaySession {
             self.server?.dataCompleted(reply, terms: self.messageTerms)
         case .message(let reply):
             self.log.completed(self.context.logger, reply, backend: backend, self.client.name)
-            // Whoever sends next may have it: a client that says nothing more must not hold a backend's connection.
-            if self.connection?.isShareable == true { self.perform(self.transaction.legOutdated()) }
+            self.share()
             self.server?.messageCompleted(reply)
         case .nobody(let reply):
             self.log.replyLost(self.context.logger, reply, backend: backend, self.client.name)

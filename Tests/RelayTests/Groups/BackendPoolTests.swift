@@ -415,6 +415,7 @@ private let path = RecipientCommand(.mailbox(SMTPCore.Mailbox(localPart: "c", do
             Issue.record("the connection that waits has a place")
             return
         }
+        #expect(trial.counts == [1], "nobody ever sees more")
         #expect(trial.take() === connected.kept)
         place.end()
         #expect(trial.counts == [1])
