@@ -148,6 +148,7 @@ RULES = {
             (BACKEND, "(.*).+", r"\1")],
     "D80": [(BACKEND, r"(PROXY TCP\d \S+) \S+ port port", r"\1 \S+ port port")],
     "D81": [],
+    "D84": [],
     "D82": [(r"reply to .*EHLO .*", keeps_passwords_out_of_clear)],
     "D78": [(REPLY, f"{INVALID}|{CLOSED}|.*{CLOSED}", r"250 .*"), ("unasked", "-", "250 .*")] + STAYS,
     "D79": [(REPLY, ANY, r"554 5\.5\.0 .*"), (REPLY, ANY, CLOSED), (END, "open", "closed")]

@@ -138,14 +138,23 @@ class Relay(Site):
             if done.returncode != 0:
                 raise Refused(f"import: {done.stderr.strip()}")
             path = f"{self.folder}/relay.yaml"
+            with open(path, encoding="utf-8") as file:
+                text = file.read()
         else:
-            path = self.write("relay.yaml", by_hand(self))
+            text = by_hand(self)
+        path = self.write("relay.yaml", without_pool(text))
         os.chmod(path, 0o644)
         checked = subprocess.run([POSTERN, "check", "--config", path], capture_output=True, text=True, timeout=60, check=False)
         if checked.returncode != 0:
             raise Refused("\n      ".join(line.rpartition("/")[2] for line in checked.stderr.splitlines()))
         as_relay = ["setpriv", "--reuid", "postern", "--regid", "postern", "--clear-groups", "--"]
         self.start(as_relay + [POSTERN, "relay", "--config", path], {**os.environ, "POSTERN_EVENT_LOOPS": "1"})
+
+
+def without_pool(text):
+    """relay.yaml with a connection to the backend for each session, as nginx has it: a conversation is over, and its
+    backend has heard all of it, when that is closed. (What the import does not say is D84.)"""
+    return re.sub(r"^lookup:$", "lookup:\n  pool: off", text, flags=re.M)
 
 
 def import_is_here():

@@ -8,6 +8,7 @@ import contextlib, os, re, signal, smtplib, socket, subprocess, sys, time
 PEERS = os.environ["POSTERN_PEERS"]
 POSTERN = os.environ["POSTERN_BIN"] + "/postern"
 QUICK = "POSTERN_QUICK" in os.environ
+FULL = "POSTERN_FULL" in os.environ  # (scripts/chaos: as many messages as make a proof)
 FOLDER = "/run/mail"  # (a tmpfs of this trial's own, gone with it)
 
 USERS = {"postfix": 62540, "postdrop": 62541, "Debian-exim": 62542, "opensmtpd": 62543, "opensmtpq": 62544, "store": 62545}
@@ -165,6 +166,13 @@ def listens(port):
     return False
 
 
+def established(port):
+    """The connections that somebody who listens on the port of 127.0.0.1 has, and whose other end is not closed."""
+    with open("/proc/net/tcp") as file:
+        rows = [line.split()[1:4] for line in file]
+    return {remote for local, remote, state in rows if state == "01" and local.endswith(f":{port:04X}")}
+
+
 class Relay(Program):
     """`postern relay` as the user postern, between a port and one backend.
 
@@ -205,11 +213,11 @@ message: {{{message}}}
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
 
-def main(trials):
+def main(trials, patience=560):
     """Runs the trial that the first argument names; prints `held` behind what it prints, or how it failed."""
     import faulthandler
 
-    faulthandler.dump_traceback_later(560, exit=True)
+    faulthandler.dump_traceback_later(patience, exit=True)
     try:
         make()
         trials[sys.argv[1]](*sys.argv[2:])
