@@ -1,7 +1,7 @@
 import Testing
 
 /// The broker under a service manager: Broker/manager.py.
-@Suite("BrokerManagerTests", .enabled(if: World.isHere && BrokerTrial.isHere, Comment(rawValue: World.reason)))
+@Suite("BrokerManagerTests", .works, .enabled(if: World.isHere && BrokerTrial.isHere, Comment(rawValue: World.reason)))
 struct BrokerManagerTests {
     private func trial(_ name: String) throws { try BrokerTrial.run("manager.py", name) }
 

@@ -1,7 +1,7 @@
 import Testing
 
 /// The broker, verb by verb, as the trials in Broker/functions.py try it.
-@Suite("BrokerTests", .enabled(if: World.isHere && BrokerTrial.isHere, Comment(rawValue: World.reason)))
+@Suite("BrokerTests", .works, .enabled(if: World.isHere && BrokerTrial.isHere, Comment(rawValue: World.reason)))
 struct BrokerTests {
     private func trial(_ name: String) throws { try BrokerTrial.run("functions.py", name) }
 

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// The clients in C and Python: against a broker that lies, and against postern-broker.
-@Suite("The clients", .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
+@Suite("The clients", .works, .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
 struct ClientTests {
     /// What a client printed that asked a scripted broker for "smtp".
     private func ask(_ command: [String], _ script: String) throws -> [String] {

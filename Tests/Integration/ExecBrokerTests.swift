@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// postern-exec between the real broker and the real binder.
-@Suite("postern-exec and the broker", .enabled(if: ExecWorld.hasBroker, Comment(rawValue: World.reason)))
+@Suite("postern-exec and the broker", .works, .enabled(if: ExecWorld.hasBroker, Comment(rawValue: World.reason)))
 struct ExecBrokerTests {
     private let network: TestNetwork
     private let broker: RunningProgram

@@ -3,7 +3,7 @@ import Testing
 
 /// postern-exec as a process: every source, every dialect, every way to fail. Each test has a network of its own, with
 /// its own policy for the real binder, and a scripted broker where one is asked.
-@Suite("postern-exec", .enabled(if: ExecWorld.isHere, Comment(rawValue: World.reason)))
+@Suite("postern-exec", .works, .enabled(if: ExecWorld.isHere, Comment(rawValue: World.reason)))
 struct ExecTests {
     @Suite struct Sources {
         @Test("systemd: the listeners of the NAMEs, in the NAMEs' order; the others are closed")
@@ -171,7 +171,7 @@ struct ExecTests {
         }
     }
 
-    @Suite struct Hostile {
+    @Suite(.waits) struct Hostile {
         @Test(
             "A broker that lies: nothing is started",
             arguments: [

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// The tools of the other suites, against nginx and against each other: a test that cannot fail proves nothing.
-@Suite("The harness", .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
+@Suite("The harness", .works, .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
 struct HarnessTests {
     @Test("it sees the loose ends that nginx lets through")
     func looseEnds() throws {

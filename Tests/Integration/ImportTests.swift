@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// `postern import`, beside nginx itself.
-@Suite("postern import", .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
+@Suite("postern import", .works, .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
 struct ImportTests {
     /// A file of Tests/Integration/Nginx.
     private static func fixture(_ name: String) throws -> String {

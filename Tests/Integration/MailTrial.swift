@@ -12,20 +12,59 @@ enum MailTrial {
     /// Why a suite that needs them is left out.
     static let reason: Comment = "needs a world and peers: scripts/test as root"
 
+    private static let turns = Turns()
+
     /// Runs a trial to its end; what it printed is shown, and its failure is the test's.
-    static func run(_ file: String, _ arguments: String..., within patience: Duration = .seconds(580)) throws {
+    ///
+    /// One at a time: each keeps the machine busy by itself. None keeps a thread of the tests waiting.
+    static func run(_ file: String, _ arguments: String..., within patience: Duration = .seconds(580)) async throws {
+        await self.turns.take()
         let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "Mail")
+        let outcome: (status: Int32, text: String)
+        do {
+            outcome = try await self.outcome([folder.appending(path: file).path] + arguments, within: patience)
+        } catch {
+            await self.turns.give()
+            throw error
+        }
+        await self.turns.give()
+        let text = outcome.text
+        #expect(outcome.status == 0 && text.hasSuffix("held"), "\(file) \(arguments):\n\(text)")
+        print("    " + text.dropLast("held".count).split(separator: "\n").joined(separator: "\n    "))
+    }
+
+    /// Runs a Python program with namespaces of its own to its end: its exit status, and what it printed.
+    static func outcome(_ program: [String], within patience: Duration) async throws -> (status: Int32, text: String) {
         // (The shell stays, as process 1 of the namespace: its end is everybody's.)
         let command =
             [
                 "unshare", "--mount", "--net", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc",
                 "--propagation", "private", "--", "sh", "-c", "ip link set lo up; \"$@\"; exit $?", "sh",
-                "/usr/bin/python3", "-B", folder.appending(path: file).path,
-            ] + arguments
-        let program = try RunningProgram(command)
-        let status = try program.exitStatus(within: patience)
-        let text = program.text
-        #expect(status == 0 && text.hasSuffix("held"), "\(file) \(arguments):\n\(text)")
-        print("    " + text.dropLast("held".count).split(separator: "\n").joined(separator: "\n    "))
+                "/usr/bin/python3", "-B",
+            ] + program
+        return try await waiting {
+            let program = try RunningProgram(command)
+            let status = try program.exitStatus(within: patience)
+            return (status, program.text)
+        }
+    }
+}
+
+/// Something that one has at a time, in the order of asking.
+private actor Turns {
+    private var isTaken = false
+    private var line: [CheckedContinuation<Void, Never>] = []
+
+    func take() async {
+        guard self.isTaken else {
+            self.isTaken = true
+            return
+        }
+        await withCheckedContinuation { self.line.append($0) }
+    }
+
+    /// The next one's, if any waits.
+    func give() {
+        if self.line.isEmpty { self.isTaken = false } else { self.line.removeFirst().resume() }
     }
 }

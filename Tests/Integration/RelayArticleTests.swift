@@ -5,7 +5,7 @@ import Testing
 ///
 /// Each test runs with nginx's own mail proxy too: what the set-up does is nginx's to say, and a harness that cannot
 /// measure nginx measures nobody.
-@Suite("The article's set-up", .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
+@Suite("The article's set-up", .works, .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
 struct RelayArticleTests {
     enum Contender: String, CaseIterable, Sendable { case nginx, postern }
 

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// AUTH as real clients do it, and what follows from it: by lookup, and by a users file.
-@Suite("AUTH", .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
+@Suite("AUTH", .waits, .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
 struct RelayAuthenticationTests {
     private static let good = AuthenticationTrial.plain("user", "secret")
 

@@ -1,7 +1,9 @@
 import Testing
 
 /// Backends that are down, slow, silent, rude or wrong, at each step of the dialogue.
-@Suite("Trouble with the backend", .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
+@Suite(
+    "Trouble with the backend", .waits, .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root")
+)
 struct RelayBackendTroubleTests {
     typealias Answer = ScriptedBackend.Answer
 

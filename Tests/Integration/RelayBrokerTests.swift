@@ -2,7 +2,9 @@ import Foundation
 import Testing
 
 /// The relay with its listener from postern-broker.
-@Suite("The relay and the broker", .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
+@Suite(
+    "The relay and the broker", .works, .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root")
+)
 struct RelayBrokerTests {
     private static let policy = "smtp tcp 127.0.0.1:25 get=postern list=postern-app\n"
 

@@ -1,7 +1,8 @@
 import Testing
 
 /// Clients that break the rules, by mistake or on purpose: the right reply, and a relay that lives.
-@Suite("Trouble with the client", .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
+@Suite(
+    "Trouble with the client", .waits, .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
 struct RelayClientTroubleTests {
     /// Bytes of a client in trouble and the beginning of the reply to the last of them.
     struct Case: Sendable, CustomTestStringConvertible {

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// Backends that are probed: what the probe says, and what real clients are spared.
-@Suite("Active health", .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
+@Suite("Active health", .waits, .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
 struct RelayHealthTests {
     private static func relay(_ network: TestNetwork, _ health: String, backends: String = "\"127.0.0.2:2525\"") throws
         -> RelayUnderTest

@@ -1,7 +1,9 @@
 import Testing
 
 /// What backends are told of clients.
-@Suite("Identity towards backends", .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
+@Suite(
+    "Identity towards backends", .works,
+    .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
 struct RelayIdentityTests {
     /// A backend that knows every way of being told.
     private static var knowing: ScriptedBackend.Script {

@@ -1,7 +1,7 @@
 import Testing
 
 /// What the relay asks, and what it makes of the answers.
-@Suite("Lookups", .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
+@Suite("Lookups", .waits, .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
 struct RelayLookupTests {
     struct Case: Sendable, CustomTestStringConvertible {
         let testDescription: String

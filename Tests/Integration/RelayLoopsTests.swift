@@ -2,7 +2,8 @@ import Foundation
 import Testing
 
 /// The relay with several event loops, and several sockets of one port.
-@Suite("The relay and its loops", .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
+@Suite(
+    "The relay and its loops", .works, .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
 struct RelayLoopsTests {
     private static let policy = "smtp tcp 127.0.0.1:25 reuseport=2 get=postern list=postern-app\n"
     private static let clients = 40

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// Backends that are names: what the DNS says of them, and what becomes of mail when it says something else, or nothing.
-@Suite("Backends by name", .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
+@Suite("Backends by name", .waits, .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
 struct RelayNameTests {
     @Test("A name is asked about again when its TTL is over, not before, and mail goes where it leads then")
     func ttl() throws {

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// What an operator does to a running relay.
-@Suite("Operating the relay", .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
+@Suite("Operating the relay", .waits, .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
 struct RelayOperationTests {
     private func start(
         _ network: TestNetwork, _ settings: String, listener: String = "{address: \"127.0.0.1:2526\"}"

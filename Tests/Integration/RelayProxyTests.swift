@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// Clients behind a proxy, and what else a listener may ask of who connects.
-@Suite("Listeners", .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
+@Suite("Listeners", .works, .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
 struct RelayProxyTests {
     private static let header = "PROXY TCP4 192.0.2.42 198.51.100.1 50000 25\r\n"
 

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// What the relay makes of the DNS: the names of clients, and of the servers that lookups name.
-@Suite("The resolver", .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
+@Suite("The resolver", .waits, .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
 struct RelayResolverTests {
     /// A relay that asks a DNS server on port 5300 about its clients, and a lookup on port 80 about its recipients.
     struct Trial {

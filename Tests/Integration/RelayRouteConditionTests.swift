@@ -3,7 +3,7 @@ import Testing
 
 /// Routes that ask for more than a domain: for the listener, the client's network, the name that it asked for, the user; by
 /// expression; and to a lookup of their own.
-@Suite("Conditions of routes", .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
+@Suite("Conditions of routes", .works, .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
 struct RelayRouteConditionTests {
     /// The reply to a recipient, in a session of its own.
     private func answer(_ dialogue: SMTPDialogue, _ recipient: String = "user@flxw.de") throws -> String {

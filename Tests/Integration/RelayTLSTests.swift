@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// TLS as operators meet it: certificates that change, lookups that are told of clients, backends with TLS.
-@Suite("TLS", .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
+@Suite("TLS", .works, .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
 struct RelayTLSTests {
     @Test("A certificate replaced under load is shown within a second, and no session is dropped")
     func replaced() throws {

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// `postern sockets`, against the real broker, and against one that misbehaves.
-@Suite("postern sockets", .enabled(if: World.isHere, Comment(rawValue: World.reason)))
+@Suite("postern sockets", .works, .enabled(if: World.isHere, Comment(rawValue: World.reason)))
 struct SocketsCommandTests {
     private static let policy = """
         smtp tcp *:25 get=postern,postern-app list=postern store=postern,postern-binder drop=postern bind=postern,postern-binder

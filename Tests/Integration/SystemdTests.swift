@@ -4,7 +4,7 @@ import Testing
 /// The units of systemd/ under a real systemd: each script of Tests/Integration/Systemd in a throwaway machine of its own.
 @Suite(
     "Under systemd", .serialized,
-    .enabled(if: World.isHere && RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
+    .works, .enabled(if: World.isHere && RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
 struct SystemdTests {
     private static let root = URL(fileURLWithPath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path

@@ -8,19 +8,18 @@ final class EndpointPlace {
     private let state: GroupState
     /// What the session is to the backend: one that tries it makes a connection of its own.
     let role: BackendHealth.Role
-    /// Whether it counts for nothing: it is good for the connection that waits for a session there, which has a place
-    /// already, and for no other.
-    let isBorrowed: Bool
     /// What holds now for the messages of its group.
     var policy: DeliveryPolicy { self.state.group.policy }
     private var isKnown = false
     private var isOver = false
+    /// Whether it counts by itself; else it is that of a connection which waits in the pool, and good for no other.
+    let isCounted: Bool
 
-    init(_ endpoint: Endpoint, _ state: GroupState, _ role: BackendHealth.Role, isBorrowed: Bool = false) {
+    init(_ endpoint: Endpoint, _ state: GroupState, _ role: BackendHealth.Role, isCounted: Bool = true) {
+        self.isCounted = isCounted
         self.endpoint = endpoint
         self.state = state
         self.role = role
-        self.isBorrowed = isBorrowed
     }
 
     /// The backend greeted, took EHLO and, where there is to be TLS, has it.
@@ -55,9 +54,9 @@ final class EndpointPlace {
     /// Gives the place back; once is enough. What became of the session may come behind it, at once: a connection closes
     /// before it is told why.
     func end() {
-        guard !self.isOver, !self.isBorrowed else { return }
+        guard !self.isOver else { return }
         self.isOver = true
         if self.role != .ordinary, !self.isKnown { self.state.soon { self.saysNothing() } }
-        self.state.ended(self.endpoint)
+        if self.isCounted { self.state.ended(self.endpoint) }
     }
 }

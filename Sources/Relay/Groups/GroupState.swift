@@ -46,7 +46,7 @@ final class GroupState {
     ///
     /// - Parameters:
     ///   - tried: those that failed for the same session.
-    ///   - mayBorrow: whether, of a backend that is full, there may be a place for the connection that waits there.
+    ///   - mayBorrow: whether, of a backend that is full, it may be the place of a connection that waits there.
     func choose(excluding tried: [Endpoint], mayBorrow: Bool) -> Choice {
         // Who comes while others wait waits behind them.
         self.load.waiting == 0 ? self.take(excluding: tried, mayBorrow: mayBorrow) : .full
@@ -81,7 +81,8 @@ final class GroupState {
         if role != .ordinary {
             endpoint.trialAbandoned()
         } else if mayBorrow, self.states.rests(endpoint) {
-            return EndpointPlace(endpoint, self, role, isBorrowed: true)
+            // The connection that waits for a session here has a place already.
+            return EndpointPlace(endpoint, self, role, isCounted: false)
         }
         return nil
     }

@@ -49,7 +49,7 @@ package final class GroupStates {
     ///
     /// - Parameters:
     ///   - tried: those that failed for the same session.
-    ///   - mayBorrow: whether, of a backend that is full, there may be a place for the connection that waits there.
+    ///   - mayBorrow: whether, of a backend that is full, it may be the place of a connection that waits there.
     func choose(
         _ group: BackendGroup, excluding tried: [Endpoint] = [], mayBorrow: Bool = true
     ) -> GroupState.Choice {

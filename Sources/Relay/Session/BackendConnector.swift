@@ -124,9 +124,9 @@ struct BackendConnector {
             let shelf = BackendPool.Shelf.endpoint(ObjectIdentifier(place.endpoint))
             // A backend that is being tried has to greet.
             if place.role == .ordinary, self.reuse(shelf, delegate, completion) { return place.end() }
-            guard !place.isBorrowed else {
-                // The connection that waits there is not for this session, which may have its place once that is free:
-                // the backend is not to see both.
+            guard place.isCounted else {
+                // The connection that waits there is not for this session, which asks for its place like anybody else: it
+                // may be free at once, or when TLS is closed, or be another event loop's by then.
                 self.context.pool.giveWay(shelf)
                 return self.connect(
                     to: group, tried: tried, mayBorrow: false, delegate: delegate, completion: completion)

@@ -2,7 +2,8 @@ import Foundation
 import Testing
 
 /// Section C of docs/edge-cases.md: addresses and parameters, and how they go on.
-@Suite("Edge cases: addresses", .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
+@Suite(
+    "Edge cases: addresses", .works, .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
 struct AddressEdgeCases {
     /// A line of the client's in its place, what it is answered, and what the backend gets for it.
     struct Line: Sendable {

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// Section H of docs/edge-cases.md: AUTH.
-@Suite("Edge cases: AUTH", .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
+@Suite("Edge cases: AUTH", .works, .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
 struct AuthenticationEdgeCases {
     private static let good = AuthenticationTrial.plain("user", "secret")
 

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// Section A of docs/edge-cases.md, the commands and replies: lines of any length and octets of any kind.
-@Suite("Edge cases: lines", .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
+@Suite("Edge cases: lines", .works, .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
 struct CommandEdgeCases {
     @Test("6: a command line over the limit is thrown away, answered once, and the session is in step")
     func longCommands() throws {

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// Section A of docs/edge-cases.md, the messages: what ends a line and what ends a message.
-@Suite("Edge cases: framing", .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
+@Suite("Edge cases: framing", .works, .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
 struct FramingEdgeCases {
     /// What bare line ends of a message become.
     struct LineEnds: Sendable, CustomTestStringConvertible {

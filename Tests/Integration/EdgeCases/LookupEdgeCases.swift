@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// The lookup as somebody would misuse it: what a client says, what a server answers, and answers that lead back here.
-@Suite("The lookup", .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
+@Suite("The lookup", .waits, .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
 struct LookupEdgeCases {
     private static let names: Set<String> = [
         "host", "auth-method", "auth-user", "auth-pass", "auth-protocol", "auth-login-attempt", "client-ip",

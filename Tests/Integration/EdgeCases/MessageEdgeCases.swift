@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// Section E of docs/edge-cases.md: messages and who has them, when somebody refuses, leaves or is slow.
-@Suite("Edge cases: messages", .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
+@Suite("Edge cases: messages", .works, .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
 struct MessageEdgeCases {
     @Test("40: 354 is the backend's, and so is its refusal of DATA")
     func readiness() throws {

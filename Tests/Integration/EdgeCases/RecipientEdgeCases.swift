@@ -2,7 +2,8 @@ import Foundation
 import Testing
 
 /// Section D of docs/edge-cases.md: recipients, alone and together.
-@Suite("Edge cases: recipients", .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
+@Suite(
+    "Edge cases: recipients", .works, .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
 struct RecipientEdgeCases {
     /// Sends RCPT for each number, pipelined, and counts the replies by code. The last of them is awaited.
     private static func recipients(_ numbers: Range<Int>, _ dialogue: SMTPDialogue) throws -> [Int: Int] {

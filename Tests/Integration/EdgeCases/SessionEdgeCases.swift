@@ -2,7 +2,8 @@ import Foundation
 import Testing
 
 /// Section B of docs/edge-cases.md: which command may come when, and what it is answered.
-@Suite("Edge cases: the session", .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
+@Suite(
+    "Edge cases: the session", .works, .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
 struct SessionEdgeCases {
     @Test("15: MAIL wants HELO or EHLO before it; HELO takes away what EHLO offered; EHLO ends a transaction")
     func hello() throws {

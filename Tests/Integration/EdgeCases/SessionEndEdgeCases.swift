@@ -3,7 +3,8 @@ import Testing
 
 /// Section B of docs/edge-cases.md, how sessions end before their time: 421 and the clock.
 @Suite(
-    "Edge cases: 421 and the clock", .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
+    "Edge cases: 421 and the clock", .waits,
+    .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
 struct SessionEndEdgeCases {
     @Test("21: a backend's 421 is 451 for the command that it answers, and no other; the session goes on")
     func backendCloses() throws {

@@ -439,34 +439,6 @@ private func group(_ count: Int, _ balance: Balance = .roundRobin, limit: Int = 
         withExtendedLifetime(running) {}
     }
 
-    @Test("A connection that waits in the pool of a backend that is full counts once, whoever has it")
-    func lent() throws {
-        let trial = Trial(group(1, limit: 1))
-        let running = try trial.place()
-        trial.states[0].restsHook = { _ in true }
-        let place = try trial.place()
-        #expect(place.isBorrowed && trial.connections() == [1])
-        place.end()
-        #expect(trial.connections() == [1])
-        #expect(isFull(trial.choose(1)), "it waits on the other loop")
-        withExtendedLifetime(running) {}
-    }
-
-    @Test("Who cannot have a connection of the pool has its place once that is closed, and never one beyond the limit")
-    func fresh() throws {
-        let trial = Trial(group(1, limit: 1))
-        let resting = try trial.place()
-        trial.states[0].restsHook = { _ in true }
-        #expect(isFull(trial.states[0].choose(trial.group, mayBorrow: false)))
-        #expect(trial.connections() == [1])
-        resting.end()
-        guard case .place(let place) = trial.states[0].choose(trial.group, mayBorrow: false) else {
-            Issue.record("no place")
-            return
-        }
-        #expect(!place.isBorrowed && trial.connections() == [1])
-    }
-
     @Test("No event loop sees more than the limit, however many want a place at once")
     func neverBeyond() {
         let endpoint = Endpoint(group: "app", configured: .ip(.v4(0x7F00_0001), port: 2001))
