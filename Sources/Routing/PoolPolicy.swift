@@ -4,7 +4,7 @@
 /// those that wait too long, or are too many, are worse than none.
 package struct PoolPolicy: Hashable, Sendable {
     /// The most that wait, for each backend and event loop; 0: none are kept.
-    package var size = 32
+    package var size = 100
     /// The longest that one waits.
     package var idle = Duration.seconds(5)
     /// The longest that one is used.

@@ -37,7 +37,7 @@ import Testing
 
     @Test("Without a word connections are kept, with off none is")
     func words() throws {
-        for text in ["", "on", "{}", "{size: 32, idle: 5s, age: 5m, uses: 100}"] {
+        for text in ["", "on", "{}", "{size: 100, idle: 5s, age: 5m, uses: 100}"] {
             #expect(try self.pool(text) == PoolPolicy(), "\(text)")
             #expect(try self.decode(text).summary.contains("group app: a:1\n"), "\(text)")
         }
