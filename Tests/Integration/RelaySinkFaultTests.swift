@@ -3,7 +3,7 @@ import Glibc
 import Testing
 
 /// Postfix's smtp-sink as a backend that refuses, drops, delays and lacks whatever its options let it.
-@Suite("smtp-sink's faults", .works, .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
+@Suite("smtp-sink's faults", .waits, .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
 struct RelaySinkFaultTests {
     /// The command whose reply tells the client.
     enum Step: Sendable { case rcpt, data, dot }

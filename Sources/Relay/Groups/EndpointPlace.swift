@@ -12,8 +12,8 @@ final class EndpointPlace {
     var policy: DeliveryPolicy { self.state.group.policy }
     private var isKnown = false
     private var isOver = false
-    /// Whether it counts by itself; else it is that of a connection which waits in the pool.
-    private var isCounted: Bool
+    /// Whether it counts by itself; else it is that of a connection which waits in the pool, and good for no other.
+    let isCounted: Bool
 
     init(_ endpoint: Endpoint, _ state: GroupState, _ role: BackendHealth.Role, isCounted: Bool = true) {
         self.isCounted = isCounted
@@ -50,13 +50,6 @@ final class EndpointPlace {
 
     /// The connection is kept for later.
     func rested() { self.state.rested() }
-
-    /// The connection that waits has given way: the place counts by itself.
-    func claim() {
-        guard !self.isCounted else { return }
-        self.isCounted = true
-        self.state.claimed(self.endpoint)
-    }
 
     /// Gives the place back; once is enough. What became of the session may come behind it, at once: a connection closes
     /// before it is told why.

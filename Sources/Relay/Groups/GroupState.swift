@@ -44,53 +44,60 @@ final class GroupState {
 
     /// The place whose turn it is.
     ///
-    /// - Parameter tried: those that failed for the same session.
-    func choose(excluding tried: [Endpoint]) -> Choice {
+    /// - Parameters:
+    ///   - tried: those that failed for the same session.
+    ///   - mayBorrow: whether, of a backend that is full, it may be the place of a connection that waits there.
+    func choose(excluding tried: [Endpoint], mayBorrow: Bool) -> Choice {
         // Who comes while others wait waits behind them.
-        self.load.waiting == 0 ? self.take(excluding: tried) : .full
+        self.load.waiting == 0 ? self.take(excluding: tried, mayBorrow: mayBorrow) : .full
     }
 
-    func take(excluding tried: [Endpoint]) -> Choice {
+    func take(excluding tried: [Endpoint], mayBorrow: Bool = true) -> Choice {
         let limit = self.group.maxConnections
         // Another event loop may have been quicker; it cannot be so for ever.
         for _ in 0...(2 * self.endpoints.count) {
             let isFull = limit != 0 && self.load.connections >= limit
-            let choice = self.balancer.next { self.standing($0, tried, isGroupFull: isFull) }
+            let choice = self.balancer.next { self.standing($0, tried, isGroupFull: isFull, mayBorrow: mayBorrow) }
             guard case .backend(let index) = choice else {
                 return choice == .full ? .full : self.earlyTrial(tried)
             }
             let endpoint = self.endpoints[index]
             let role: BackendHealth.Role = endpoint.health.phase == .up ? .ordinary : .trial
             guard role == .ordinary || endpoint.beginTrial(self.states.now(), self.group.health, isEarly: false),
-                let place = self.reserve(endpoint, self.limits[index], role)
+                let place = self.reserve(endpoint, self.limits[index], role, mayBorrow: mayBorrow)
             else { continue }
             return .place(place)
         }
         return .full
     }
 
-    private func reserve(_ endpoint: Endpoint, _ limit: Int, _ role: BackendHealth.Role) -> EndpointPlace? {
+    private func reserve(
+        _ endpoint: Endpoint, _ limit: Int, _ role: BackendHealth.Role, mayBorrow: Bool
+    ) -> EndpointPlace? {
         if self.load.reserve(limit: self.group.maxConnections) {
             if endpoint.reserve(limit: limit) { return EndpointPlace(endpoint, self, role) }
             self.load.release()
         }
         if role != .ordinary {
             endpoint.trialAbandoned()
-        } else if self.states.rests(endpoint) {
+        } else if mayBorrow, self.states.rests(endpoint) {
             // The connection that waits for a session here has a place already.
             return EndpointPlace(endpoint, self, role, isCounted: false)
         }
         return nil
     }
 
-    private func standing(_ index: Int, _ tried: [Endpoint], isGroupFull: Bool) -> Balancer.Standing {
+    private func standing(
+        _ index: Int, _ tried: [Endpoint], isGroupFull: Bool, mayBorrow: Bool
+    ) -> Balancer.Standing {
         let endpoint = self.endpoints[index]
         guard !endpoint.isDraining, !tried.contains(where: { $0 === endpoint }) else { return .unusable }
         let health = endpoint.health
         guard health.phase == .up || health.isDue(self.states.now()) else { return .unusable }
         let limit = self.limits[index]
         let isFull = isGroupFull || limit != 0 && endpoint.connections >= limit
-        return !isFull || health.phase == .up && self.states.rests(endpoint) ? .usable(load: endpoint.load) : .full
+        guard isFull else { return .usable(load: endpoint.load) }
+        return mayBorrow && health.phase == .up && self.states.rests(endpoint) ? .usable(load: endpoint.load) : .full
     }
 
     /// Whether connections wait in pools, on any event loop.
@@ -105,7 +112,7 @@ final class GroupState {
         }
         for index in ejected.sorted(by: { self.endpoints[$0].health.time < self.endpoints[$1].health.time }) {
             guard self.endpoints[index].beginTrial(self.states.now(), self.group.health, isEarly: true),
-                let place = self.reserve(self.endpoints[index], self.limits[index], .earlyTrial)
+                let place = self.reserve(self.endpoints[index], self.limits[index], .earlyTrial, mayBorrow: false)
             else { continue }
             return .place(place)
         }
@@ -131,11 +138,6 @@ extension GroupState {
     /// Does something behind what is being done now.
     func soon(_ work: @escaping () -> Void) {
         self.states.eventLoop.assumeIsolated().execute(work)
-    }
-
-    /// A place is taken, whatever the bounds.
-    func claimed(_ endpoint: Endpoint) {
-        _ = self.load.reserve(limit: 0) && endpoint.reserve(limit: 0)
     }
 
     /// A place is free again: for who waits longest, here and on the other event loops in turn.

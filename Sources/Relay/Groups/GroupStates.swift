@@ -47,9 +47,13 @@ package final class GroupStates {
 
     /// The place whose turn it is in a group.
     ///
-    /// - Parameter tried: those that failed for the same session.
-    func choose(_ group: BackendGroup, excluding tried: [Endpoint] = []) -> GroupState.Choice {
-        self.state(of: group).choose(excluding: tried)
+    /// - Parameters:
+    ///   - tried: those that failed for the same session.
+    ///   - mayBorrow: whether, of a backend that is full, it may be the place of a connection that waits there.
+    func choose(
+        _ group: BackendGroup, excluding tried: [Endpoint] = [], mayBorrow: Bool = true
+    ) -> GroupState.Choice {
+        self.state(of: group).choose(excluding: tried, mayBorrow: mayBorrow)
     }
 
     /// How many places a group has, fit to be asked or not.

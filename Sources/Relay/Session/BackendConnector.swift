@@ -97,13 +97,13 @@ struct BackendConnector {
     }
 
     private func connect(
-        to group: BackendGroup, tried: [Endpoint], delegate: any SMTPClientDelegate,
+        to group: BackendGroup, tried: [Endpoint], mayBorrow: Bool = true, delegate: any SMTPClientDelegate,
         completion: @escaping (Result<BackendConnection, Refusal>) -> Void
     ) {
         guard NIODeadline.now() < self.deadline, !self.attempt.isGivenUp else {
             return completion(.failure(.unreachable))
         }
-        let choice = self.context.groups.choose(group, excluding: tried)
+        let choice = self.context.groups.choose(group, excluding: tried, mayBorrow: mayBorrow)
         guard case .full = choice else {
             return self.connect(choice, of: group, tried: tried, delegate: delegate, completion: completion)
         }
@@ -124,9 +124,13 @@ struct BackendConnector {
             let shelf = BackendPool.Shelf.endpoint(ObjectIdentifier(place.endpoint))
             // A backend that is being tried has to greet.
             if place.role == .ordinary, self.reuse(shelf, delegate, completion) { return place.end() }
-            // (The place may be there only for a connection that waits, and is not for this session.)
-            self.context.pool.giveWay(shelf)
-            place.claim()
+            guard place.isCounted else {
+                // The connection that waits there is not for this session, which asks for its place like anybody else: it
+                // may be free at once, or when TLS is closed, or be another event loop's by then.
+                self.context.pool.giveWay(shelf)
+                return self.connect(
+                    to: group, tried: tried, mayBorrow: false, delegate: delegate, completion: completion)
+            }
             self.connect(at: place, delegate: delegate) { connection in
                 if let connection { return completion(.success(connection)) }
                 // Nobody is to wait for one dead backend after the other.

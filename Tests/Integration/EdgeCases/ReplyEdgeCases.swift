@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// Section J of docs/edge-cases.md: what the relay says of its own accord, and what becomes of a backend's replies.
-@Suite("Edge cases: replies", .works, .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
+@Suite("Edge cases: replies", .waits, .enabled(if: RelayWorld.isHere, "needs a world and peers: scripts/test as root"))
 struct ReplyEdgeCases {
     @Test("68: the relay's own replies: who is nobody's, who is refused, who cannot be reached, who has to wait")
     func ownReplies() throws {

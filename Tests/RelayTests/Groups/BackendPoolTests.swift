@@ -94,8 +94,8 @@ private final class Trial {
     /// The sessions that each place counts.
     var counts: [Int] { self.endpoints.map(\.connections) }
 
-    func choose(excluding tried: [Endpoint] = []) -> GroupState.Choice {
-        self.groups.choose(self.group, excluding: tried)
+    func choose(excluding tried: [Endpoint] = [], mayBorrow: Bool = true) -> GroupState.Choice {
+        self.groups.choose(self.group, excluding: tried, mayBorrow: mayBorrow)
     }
 
     /// A connection whose backend greeted.
@@ -434,12 +434,20 @@ private let path = RecipientCommand(.mailbox(SMTPCore.Mailbox(localPart: "c", do
             return
         }
         trial.pool.giveWay(.endpoint(ObjectIdentifier(trial.endpoints[0])))
-        place.claim()
         trial.loop.run()
         #expect(try all[0].written() == "QUIT\r\n" && !all[0].channel.isActive && all[1].channel.isActive)
-        #expect(trial.counts == [2])
         place.end()
-        place.end()
+        #expect(trial.counts == [1])
+        guard case .place(let own) = trial.choose(mayBorrow: false) else {
+            Issue.record("the place of the one that went is free")
+            return
+        }
+        #expect(own.isCounted && trial.counts == [2])
+        guard case .full = trial.choose(mayBorrow: false) else {
+            Issue.record("there is a place beyond the limit")
+            return
+        }
+        own.end()
         #expect(trial.counts == [1])
         trial.pool.giveWay(.server(try SocketAddress(ipAddress: "127.0.0.1", port: 25)))
         #expect(trial.pool.count == 1)

@@ -1,7 +1,9 @@
+import Dispatch
 import Logging
 import NIOCore
 import NIOEmbedded
 import Routing
+import Synchronization
 import Testing
 
 @testable import Relay
@@ -435,6 +437,19 @@ private func group(_ count: Int, _ balance: Balance = .roundRobin, limit: Int = 
         trial.run()
         #expect(second.isUnavailable)
         withExtendedLifetime(running) {}
+    }
+
+    @Test("No event loop sees more than the limit, however many want a place at once")
+    func neverBeyond() {
+        let endpoint = Endpoint(group: "app", configured: .ip(.v4(0x7F00_0001), port: 2001))
+        let most = Atomic<Int>(0)
+        DispatchQueue.concurrentPerform(iterations: 4) { _ in
+            for _ in 0..<50_000 {
+                if endpoint.reserve(limit: 2) { endpoint.release() }
+                most.max(endpoint.connections, ordering: .relaxed)
+            }
+        }
+        #expect(most.load(ordering: .relaxed) <= 2 && endpoint.connections == 0)
     }
 
     @Test("A group that does not wait says so at once")
