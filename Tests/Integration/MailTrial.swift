@@ -12,22 +12,25 @@ enum MailTrial {
     /// Why a suite that needs them is left out.
     static let reason: Comment = "needs a world and peers: scripts/test as root"
 
-    private static let turns = Turns()
+    /// Those that keep the machine busy by themselves, one at a time; and the others.
+    private static let loads = Turns()
+    private static let others = Turns()
 
     /// Runs a trial to its end; what it printed is shown, and its failure is the test's.
     ///
-    /// One at a time: each keeps the machine busy by itself. None keeps a thread of the tests waiting.
+    /// None keeps a thread of the tests waiting.
     static func run(_ file: String, _ arguments: String..., within patience: Duration = .seconds(580)) async throws {
-        await self.turns.take()
+        let turns = ["groups.py", "chaos.py"].contains(file) ? self.loads : self.others
+        await turns.take()
         let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "Mail")
         let outcome: (status: Int32, text: String)
         do {
             outcome = try await self.outcome([folder.appending(path: file).path] + arguments, within: patience)
         } catch {
-            await self.turns.give()
+            await turns.give()
             throw error
         }
-        await self.turns.give()
+        await turns.give()
         let text = outcome.text
         #expect(outcome.status == 0 && text.hasSuffix("held"), "\(file) \(arguments):\n\(text)")
         print("    " + text.dropLast("held".count).split(separator: "\n").joined(separator: "\n    "))

@@ -68,6 +68,10 @@ def make():
         run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", folder)
     os.mkdir(FOLDER, 0o755)
     os.mkdir("/run/lock", 0o1777)
+    # A copy of all of it: where somebody outside replaces a file, what is mounted upon that is gone here.
+    os.mkdir(FOLDER + "/etc", 0o755)
+    run("cp", "-a", "/etc/.", FOLDER + "/etc")
+    run("mount", "--bind", FOLDER + "/etc", "/etc")
     # (as Debian's package makes them)
     os.makedirs("/var/lib/opensmtpd/empty", 0o755)
     os.makedirs("/var/spool/smtpd", 0o711)

@@ -50,7 +50,7 @@ private final class Trial {
     let pool: BackendPool
     let view: LoopView
     private let clock = Clock()
-    private(set) var group: BackendGroup
+    private var group: BackendGroup
 
     var elapsed: TimeAmount {
         get { self.clock.elapsed }
@@ -94,8 +94,8 @@ private final class Trial {
     /// The sessions that each place counts.
     var counts: [Int] { self.endpoints.map(\.connections) }
 
-    func choose(excluding tried: [Endpoint] = []) -> GroupState.Choice {
-        self.groups.choose(self.group, excluding: tried)
+    func choose(excluding tried: [Endpoint] = [], mayBorrow: Bool = true) -> GroupState.Choice {
+        self.groups.choose(self.group, excluding: tried, mayBorrow: mayBorrow)
     }
 
     /// A connection whose backend greeted.
@@ -438,12 +438,12 @@ private let path = RecipientCommand(.mailbox(SMTPCore.Mailbox(localPart: "c", do
         #expect(try all[0].written() == "QUIT\r\n" && !all[0].channel.isActive && all[1].channel.isActive)
         place.end()
         #expect(trial.counts == [1])
-        guard case .place(let own) = trial.groups.choose(trial.group, mayBorrow: false) else {
+        guard case .place(let own) = trial.choose(mayBorrow: false) else {
             Issue.record("the place of the one that went is free")
             return
         }
         #expect(own.isCounted && trial.counts == [2])
-        guard case .full = trial.groups.choose(trial.group, mayBorrow: false) else {
+        guard case .full = trial.choose(mayBorrow: false) else {
             Issue.record("there is a place beyond the limit")
             return
         }
