@@ -236,6 +236,7 @@ struct RelayAuthenticationTests {
         try answers("other", "new", "535 5.7.8")
         try FileManager.default.removeItem(atPath: users)
         try answers("other", "secret", "235 2.0.0")
+        _ = try trial.relay.program.line { $0.contains("users-refused") && !$0.contains(":2:") }
         let lines = trial.relay.program.text.split(separator: "\n").filter { $0.contains("users-") }
         #expect(lines.count == 3 && lines[0].contains("users-reloaded file=\(users) users=1"), "\(lines)")
         #expect(lines[1].contains("users-refused \(users):2: no colon behind the user's name"), "\(lines)")
