@@ -22,7 +22,7 @@ package struct LookupConfiguration: Equatable, Sendable {
     /// How long the server may put off its answer to one question with `Auth-Status: WAIT`, all waits together.
     package var waitBudget: TimeAmount = .seconds(60)
     /// Idle connections that are kept, on each event loop.
-    package var maximumIdleConnections = 16
+    package var maximumIdleConnections = 64
     /// How long an idle connection is kept.
     package var idleTimeout: TimeAmount = .seconds(30)
     /// The most octets of an answer up to the end of its headers. Deviates: nginx has 1024 and gives up beyond.
