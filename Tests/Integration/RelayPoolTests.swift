@@ -86,6 +86,22 @@ struct RelayPoolTests {
         #expect(trial.backend.wait { $0.messages.count == 3 }.mailSessions.count == 1)
     }
 
+    @Test("Where as many wait as may, a client that goes on keeps the one that it has")
+    func full() throws {
+        let trial = try Trial(.init(), "pool: {size: 1, idle: 1m}")
+        let clients = try [trial.relay.greeted(), trial.relay.greeted(), trial.relay.greeted()]
+        for _ in 1...3 {
+            for client in clients { try client.say("MAIL FROM:<sender@example.org>", gets: "250 ") }
+            for client in clients { try client.say("RCPT TO:<user@flxw.de>", gets: "250 ") }
+            for client in clients {
+                try client.say("DATA", gets: "354 ")
+                try client.say("x\r\n.", gets: "250 ")
+            }
+        }
+        #expect(trial.backend.wait { $0.messages.count == 9 }.mailSessions.count == 3)
+        for client in clients { try client.quit() }
+    }
+
     @Test(
         "A client that gave a transaction up, and is silent, keeps no connection either", arguments: ["RSET", "EHLO x"])
     func silentAfterReset(_ command: String) throws {

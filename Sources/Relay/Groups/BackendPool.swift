@@ -40,6 +40,11 @@ final class BackendPool: SweptSession {
     /// How many wait.
     var count: Int { self.shelves.values.reduce(0) { $0 + $1.count } }
 
+    /// Whether one more may wait beside those that do.
+    func hasRoom(for connection: BackendConnection) -> Bool {
+        (self.shelves[connection.shelf]?.count ?? 0) < connection.policy.pool.size
+    }
+
     /// Keeps a connection for its next session; false, and nothing done, where it had better end.
     func put(_ connection: BackendConnection) -> Bool {
         guard !self.isClosed, connection.isShareable, connection.snapshot === self.view.snapshot else { return false }
@@ -47,8 +52,8 @@ final class BackendPool: SweptSession {
             self.letGo { _ in true }
             self.snapshot = connection.snapshot
         }
-        guard (self.shelves[connection.shelf]?.count ?? 0) < connection.policy.pool.size,
-            connection.place?.mayRest ?? true, connection.rest(in: self, now: self.now())
+        guard self.hasRoom(for: connection), connection.place?.mayRest ?? true,
+            connection.rest(in: self, now: self.now())
         else { return false }
         self.shelves[connection.shelf, default: []].append(connection)
         self.firstEnd = min(self.firstEnd, connection.restsUntil)

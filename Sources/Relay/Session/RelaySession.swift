@@ -269,9 +269,12 @@ extension RelaySession {
         connection.handler.quit()
     }
 
-    /// Whoever sends next may have the connection: a client that says nothing more must not hold one of a backend's.
+    /// Whoever sends next may have the connection: a client that says nothing more must not hold one of a backend's. Where as
+    /// many wait as may, and nobody waits for a place, it stays with this client, who would need another one.
     private func share() {
-        if self.connection?.isShareable == true { self.perform(self.transaction.legOutdated()) }
+        guard let connection = self.connection, connection.isShareable else { return }
+        guard self.context.pool.hasRoom(for: connection) || connection.place?.mayRest == false else { return }
+        self.perform(self.transaction.legOutdated())
     }
 
     private func closeConnection() {
