@@ -97,7 +97,8 @@ def through(backend, policy, cuts):
             sent.append((name, sequence, at_start, places, token, reply))
     relay.check()
     world.until(
-        lambda: relay.descriptors <= before + len(connected(backend.port)), lambda: "descriptors leaked", 20)
+        lambda: relay.descriptors <= before + len(connected(backend.port)),
+        lambda: f"descriptors leaked: {before} before, {len(connected(backend.port))} connections, {relay.descriptor_names}", 60)
     relay.stop()
     backend.settle()
     wrong = []

@@ -216,6 +216,11 @@ message: {{{message}}}
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
+    @property
+    def descriptor_names(self):
+        folder = f"/proc/{self.process.pid}/fd"
+        return sorted(os.readlink(f"{folder}/{number}") for number in os.listdir(folder))
+
 
 def main(trials, patience=560):
     """Runs the trial that the first argument names; prints `held` behind what it prints, or how it failed."""

@@ -12,12 +12,16 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+// (What only counts needs no framework, and does not have to build one.)
+let isTimed = Context.environment["POSTERN_MICRO_COUNTS"] == nil
+
 let package = Package(
     name: "postern-micro",
-    dependencies: [
-        // (Without its malloc interposer, which counts nothing here: `allocations` does.)
-        .package(url: "https://github.com/ordo-one/benchmark", from: "1.38.1", traits: [])
-    ],
+    dependencies: isTimed
+        ? [
+            // (Without its malloc interposer, which counts nothing here: `allocations` does.)
+            .package(url: "https://github.com/ordo-one/benchmark", from: "1.38.1", traits: [])
+        ] : [],
     targets: [
         .target(name: "SMTPCore", path: "SMTPCore", swiftSettings: strict),
         .systemLibrary(name: "CIDN2", path: "CIDN2", pkgConfig: "libidn2", providers: [.apt(["libidn2-dev"])]),
@@ -29,11 +33,14 @@ let package = Package(
         .executableTarget(
             name: "count", dependencies: ["Cases", "Allocations"], path: "count",
             swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]),
-        .executableTarget(
-            name: "micro",
-            dependencies: ["Cases", "Allocations", .product(name: "Benchmark", package: "benchmark")],
-            path: "Benchmarks/micro",
-            plugins: [.plugin(name: "BenchmarkPlugin", package: "benchmark")]),
-    ],
+    ]
+        + (isTimed
+            ? [
+                .executableTarget(
+                    name: "micro",
+                    dependencies: ["Cases", "Allocations", .product(name: "Benchmark", package: "benchmark")],
+                    path: "Benchmarks/micro",
+                    plugins: [.plugin(name: "BenchmarkPlugin", package: "benchmark")])
+            ] : []),
     swiftLanguageModes: [.v6]
 )
