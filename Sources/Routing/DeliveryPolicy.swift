@@ -36,6 +36,9 @@ package struct DeliveryPolicy: Hashable, Sendable {
         set { self.received = newValue }
     }
 
+    /// Whether one client's connection to a backend may be another's: the backend is told of none.
+    package var sharesConnections: Bool { self.pool.size > 0 && self.identity == .none && self.login == nil }
+
     /// Whether the same holds for messages; how connections are kept is nothing to them.
     package func isSame(as other: DeliveryPolicy) -> Bool {
         if self == other { return true }

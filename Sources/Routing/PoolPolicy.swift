@@ -12,6 +12,9 @@ package struct PoolPolicy: Hashable, Sendable {
     /// The most transactions that one serves; 0: without a bound.
     package var uses = 100
 
+    /// How many wait, for each backend and event loop, before anybody needs them, however long nobody does.
+    package var warm = 0
+
     /// Makes the default policy.
     package init() {}
 }

@@ -237,6 +237,44 @@ struct RelayPoolTests {
         #expect(few.backend.wait { $0.mailSessions.count == 2 && $0.open == 1 }.open == 1)
     }
 
+    @Test("`warm` has them there before anybody comes, for longer than `idle`, and makes new ones for those that are gone")
+    func warm() throws {
+        let trial = try Trial(.init(), "pool: {warm: 2, idle: 100ms, uses: 1}")
+        #expect(trial.backend.wait { $0.open == 2 }.open == 2)
+        // What is asked at the start what this backend can do is a third.
+        let before = trial.backend.wait { $0.connections >= 3 }.connections
+        try trial.deliver()
+        let record = trial.backend.wait { $0.messages.count == 1 && $0.open == 2 && $0.connections == before + 1 }
+        #expect(record.open == 2 && record.connections == before + 1, "\(record.sessions)")
+        #expect(self.withoutHello(record.mailSessions[0]) == ["RSET"] + Self.envelope + ["QUIT"])
+        // (Those that served nobody are not ended by `idle`, which many sweeps have looked at by now.)
+        trial.backend.answerOnce("EHLO", .say("421 4.3.2 not now"))
+        try trial.deliver()
+        let later = trial.backend.wait { $0.messages.count == 2 && $0.open == 2 && $0.connections == before + 3 }
+        #expect(later.open == 2 && later.connections == before + 3, "\(later.sessions)")
+        try trial.reload { $0.replacingOccurrences(of: "warm: 2", with: "warm: 1") }
+        #expect(trial.backend.wait { $0.open == 1 }.open == 1)
+        trial.relay.program.kill(SIGTERM)
+        #expect(trial.backend.wait { $0.open == 0 }.open == 0)
+    }
+
+    @Test("Warm connections are not made where each client has its own, nor beyond a limit that others need")
+    func notWarm() throws {
+        let bound = try Trial(.init(), "max-connections: 1, wait: 30s, pool: {warm: 3, idle: 1m}", loops: 2)
+        #expect(bound.backend.wait { $0.open == 1 }.open == 1)
+        let dialogues = try (0..<4).map { _ in try bound.relay.greeted() }
+        for dialogue in dialogues { #expect(try dialogue.message(to: "user@flxw.de").code == 250) }
+        for dialogue in dialogues { try dialogue.quit() }
+        #expect(bound.backend.wait { $0.messages.count == 4 && $0.open <= 1 }.open <= 1)
+        var script = ScriptedBackend.Script()
+        script.ehlo = .say("250-b.example\r\n250-PIPELINING\r\n250 XCLIENT ADDR HELO")
+        script.others = ["XCLIENT": .say("220 b.example ESMTP")]
+        let told = try Trial(script, "identity: xclient, pool: {warm: 2}")
+        try told.deliver(2)
+        let record = told.backend.wait { $0.messages.count == 2 && $0.open == 0 }
+        #expect(record.open == 0 && record.mailSessions.count == 2)
+    }
+
     @Test("A reload lets those go that were made before it, and mail goes on")
     func reload() throws {
         let trial = try Trial()

@@ -14,7 +14,7 @@ extension ConfigurationDecoder {
             if self.either(node, path, "on", or: "off") == false { pool.size = 0 }
             return pool
         }
-        guard let fields = self.fields(node, path, Keys("size", "idle", "age", "uses")) else { return pool }
+        guard let fields = self.fields(node, path, Keys("size", "idle", "age", "uses", "warm")) else { return pool }
         if let node = fields["size"], let value = self.integer(node, path + ".size", 1...10_000) { pool.size = value }
         // Servers wait for a command for five minutes, and for less when they are busy (RFC 5321 section 4.5.3.2.7).
         if let node = fields["idle"],
@@ -32,6 +32,14 @@ extension ConfigurationDecoder {
         }
         if let node = fields["uses"], let value = self.integer(node, path + ".uses", 1...1_000_000, zeroIsNone: true) {
             pool.uses = value
+        }
+        if let node = fields["warm"], path == "lookup.pool" {
+            self.error(node.mark, path + ".warm", "the servers of a lookup are not known before it answers")
+        } else if let node = fields["warm"], let value = self.integer(node, path + ".warm", 0...1000) {
+            pool.warm = value
+            if value > pool.size {
+                self.error(node.mark, path + ".warm", "it is more than size, which is \(pool.size)")
+            }
         }
         if policy.identity != .none || policy.login != nil {
             let key = policy.identity != .none ? "identity" : "auth"
@@ -54,6 +62,7 @@ extension PoolPolicy {
         if self.idle != defaults.idle { words.append("idle \(text(self.idle))") }
         if self.age != defaults.age { words.append("age \(text(self.age))") }
         if self.uses != defaults.uses { words.append("uses \(self.uses)") }
+        if self.warm != defaults.warm { words.append("warm \(self.warm)") }
         return ", " + words.joined(separator: " ")
     }
 }

@@ -30,6 +30,8 @@ final class BackendConnection {
     private(set) var uses = 1
     /// When it was made.
     private let made = NIODeadline.now()
+    /// Until when it may be used at all.
+    var lastsUntil: NIODeadline { self.made + TimeAmount(self.policy.pool.age) }
     /// What becomes of its replies, and by which name of ours; made with the first.
     private var mapping: (name: String, value: ReplyMapping)?
     /// Until when the pool keeps it.
@@ -51,9 +53,7 @@ final class BackendConnection {
     }
 
     /// Whether any client's session may have it: the backend was told of none.
-    var isShareable: Bool {
-        self.policy.pool.size > 0 && self.policy.identity == .none && self.policy.login == nil
-    }
+    var isShareable: Bool { self.policy.sharesConnections }
 
     /// What becomes of its replies where `serverName` stands for the backend.
     func mapping(to serverName: String) -> ReplyMapping {

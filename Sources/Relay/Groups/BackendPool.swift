@@ -40,16 +40,19 @@ final class BackendPool: SweptSession {
     /// How many wait.
     var count: Int { self.shelves.values.reduce(0) { $0 + $1.count } }
 
+    /// How many wait on this shelf.
+    func count(_ shelf: Shelf) -> Int { self.shelves[shelf]?.count ?? 0 }
+
     /// Whether one more may wait beside those that do.
     func hasRoom(for connection: BackendConnection) -> Bool {
-        (self.shelves[connection.shelf]?.count ?? 0) < connection.policy.pool.size
+        self.count(connection.shelf) < connection.policy.pool.size
     }
 
     /// Keeps a connection for its next session; false, and nothing done, where it had better end.
     func put(_ connection: BackendConnection) -> Bool {
         guard !self.isClosed, connection.isShareable, connection.snapshot === self.view.snapshot else { return false }
         if self.snapshot !== connection.snapshot {
-            self.letGo { _ in true }
+            self.letGo { _, _ in true }
             self.snapshot = connection.snapshot
         }
         guard self.hasRoom(for: connection), connection.place?.mayRest ?? true,
@@ -107,7 +110,7 @@ final class BackendPool: SweptSession {
 
     /// Lets the connections to a place go.
     func drain(_ endpoint: Endpoint) {
-        self.letGo { $0.place?.endpoint === endpoint }
+        self.letGo { connection, _ in connection.place?.endpoint === endpoint }
     }
 
     /// Lets one connection go to each place of this group: somebody waits for a place, and this loop does not know for which.
@@ -123,13 +126,23 @@ final class BackendPool: SweptSession {
         self.drain()
     }
 
-    private func letGo(_ isOver: (BackendConnection) -> Bool) {
+    /// - Parameter isOver: of a connection, and the moment until which it waits: those that are to be there before anybody
+    ///   needs them are, until they are too old.
+    private func letGo(_ isOver: (BackendConnection, NIODeadline) -> Bool) {
         var next = NIODeadline.distantFuture
         var gone: [BackendConnection] = []
         for (shelf, connections) in self.shelves {
-            let kept = connections.filter { !isOver($0) }
-            for connection in kept { next = min(next, connection.restsUntil) }
-            if kept.count < connections.count { gone += connections.filter(isOver) }
+            let others = connections.count - (connections.first?.policy.pool.warm ?? 0)
+            var kept: [BackendConnection] = []
+            for (index, connection) in connections.enumerated() {
+                let end = index < others ? connection.restsUntil : connection.lastsUntil
+                if isOver(connection, end) {
+                    gone.append(connection)
+                } else {
+                    kept.append(connection)
+                    next = min(next, end)
+                }
+            }
             if kept.count < connections.count || kept.isEmpty { self.shelves[shelf] = kept.isEmpty ? nil : kept }
         }
         self.firstEnd = next
@@ -157,10 +170,10 @@ extension BackendPool {
     func deadlineExpired() {
         let now = self.now()
         let current = self.view.snapshot
-        self.letGo { $0.restsUntil <= now || $0.snapshot !== current }
+        self.letGo { connection, end in end <= now || connection.snapshot !== current }
     }
 
     func drain() {
-        self.letGo { _ in true }
+        self.letGo { _, _ in true }
     }
 }

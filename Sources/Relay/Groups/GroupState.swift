@@ -18,6 +18,8 @@ final class GroupState {
     /// The places, and the most sessions that each may have: what is looked at for each choice.
     private(set) var endpoints: [Endpoint] = []
     private var limits: [Int] = []
+    /// Those that are no backups.
+    private(set) var primaries: [Endpoint] = []
     let load: GroupLoad
     let waiters: WaitingLine
     private var balancer: Balancer
@@ -37,6 +39,7 @@ final class GroupState {
         self.group = entry.group
         self.endpoints = entry.members.map(\.endpoint)
         self.limits = entry.members.map(\.backend.maxConnections)
+        self.primaries = entry.members.filter { !$0.backend.isBackup }.map(\.endpoint)
         self.balancer = Balancer(
             entry.members.map(\.backend), balance: entry.group.balance,
             turn: self.states.index % max(1, entry.members.count))
@@ -85,6 +88,14 @@ final class GroupState {
             return EndpointPlace(endpoint, self, role, isCounted: false)
         }
         return nil
+    }
+
+    /// A place at a backend that is up, where nobody waits for one.
+    func placeToWarm(at endpoint: Endpoint) -> EndpointPlace? {
+        guard self.load.waiting == 0, !endpoint.isDraining, endpoint.health.phase == .up,
+            let index = self.endpoints.firstIndex(where: { $0 === endpoint })
+        else { return nil }
+        return self.reserve(endpoint, self.limits[index], .ordinary, mayBorrow: false)
     }
 
     private func standing(

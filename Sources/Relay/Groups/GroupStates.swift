@@ -59,6 +59,14 @@ package final class GroupStates {
     /// How many places a group has, fit to be asked or not.
     func placeCount(of group: BackendGroup) -> Int { self.state(of: group).endpoints.count }
 
+    /// The places of a group that get its mail first.
+    func primaries(of group: BackendGroup) -> [Endpoint] { self.state(of: group).primaries }
+
+    /// A place for a connection that nobody needs yet; nil where there is none to spare.
+    func placeToWarm(_ group: BackendGroup, at endpoint: Endpoint) -> EndpointPlace? {
+        self.state(of: group).placeToWarm(at: endpoint)
+    }
+
     /// Waits for a place, as long as the group has it, but not longer than `limit`; nil where too many wait already.
     func wait(
         for group: BackendGroup, excluding tried: [Endpoint], atMost limit: TimeAmount,

@@ -14,6 +14,8 @@ package final class LoopContext {
     let groups: GroupStates
     /// Connections to backends that wait for their next session.
     let pool: BackendPool
+    /// Makes connections for that pool.
+    private(set) lazy var warmer = PoolWarmer(context: self)
     /// What holds, as this loop knows it.
     package let view: LoopView
     private var resolver: NameResolver?
@@ -38,6 +40,13 @@ package final class LoopContext {
 
     /// The certificates for connections that begin now.
     var tls: TLSContexts { self.view.tls }
+
+    /// Keeps what a backend said of itself.
+    func learn(of connection: BackendConnection) {
+        guard let backend = connection.backend else { return }
+        let capabilities = connection.handler.capabilities
+        if self.view.learn(capabilities, of: backend) { self.logger.learnt(capabilities, of: backend) }
+    }
 
     /// The client that asks lookups on this loop: one for each place to ask; a reload that changes them makes new ones.
     func lookupClient(_ configuration: LookupConfiguration) -> LookupClient {

@@ -58,6 +58,8 @@ package struct RelayService: Service {
         let loops = try await LoopContexts(self.group, state: self.state, logger: self.logger)
         let listeners = try await self.bind(self.bootstraps(loops))
         self.state.listening(at: listeners.compactMap(\.channel.localAddress))
+        loops.warm()
+        self.state.onReplace { loops.warm() }
         for listener in listeners {
             let address = listener.channel.localAddress?.hostAndPort ?? "?"
             let loop = listener.loop.map { " loop=\($0)" } ?? ""
@@ -151,6 +153,13 @@ private struct LoopContexts: Sendable {
     func settle() async {
         for context in self.contexts {
             try? await context.eventLoop.submit {}.get()
+        }
+    }
+
+    /// Connections to backends are made that are to be there before anybody needs them.
+    func warm() {
+        for context in self.contexts {
+            context.eventLoop.execute { context.value.warmer.start() }
         }
     }
 

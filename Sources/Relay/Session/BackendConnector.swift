@@ -57,8 +57,8 @@ struct BackendConnector {
 
     let context: LoopContext
     let snapshot: RelaySnapshot
-    /// On whose behalf.
-    let client: ClientFacts
+    /// On whose behalf; nil for a connection that is made before anybody needs it.
+    let client: ClientFacts?
     let deadline: NIODeadline
     /// Whether a connection of its own has to be made: one that had served before turned out to be of no use.
     var isFresh = false
@@ -163,7 +163,8 @@ struct BackendConnector {
         if connection.handler.isConnected { delegate.clientReady() }
     }
 
-    private func connect(
+    /// Connects to this place, which is given back where there is no connection; then the completion has nil.
+    func connect(
         at place: EndpointPlace, delegate: any SMTPClientDelegate, completion: @escaping (BackendConnection?) -> Void
     ) {
         let endpoint = place.endpoint
@@ -189,7 +190,7 @@ struct BackendConnector {
         _ refusal: Refusal, _ group: BackendGroup, _ completion: (Result<BackendConnection, Refusal>) -> Void
     ) {
         if !self.attempt.isGivenUp {
-            self.context.logger.warning("group-\(refusal) group=\(group.name) client=\(self.client.name)")
+            self.context.logger.warning("group-\(refusal) group=\(group.name) client=\(self.client?.name ?? "-")")
         }
         completion(.failure(refusal))
     }
@@ -247,7 +248,7 @@ struct BackendConnector {
         _ target: Target, _ policy: DeliveryPolicy, _ handler: SMTPClientHandler,
         completion: @escaping ((any Error)?) -> Void
     ) {
-        let header = policy.identity.sendsHeader ? policy.identity.octets(self.client.proxyHeader) : []
+        let header = policy.identity.sendsHeader ? self.client.map { policy.identity.octets($0.proxyHeader) } ?? [] : []
         let timeout = min(self.snapshot.configuration.timeouts.connect, self.deadline - .now())
         let attempt = NIOLoopBound(self.attempt, eventLoop: self.context.eventLoop)
         let bootstrap = ClientBootstrap(group: self.context.eventLoop)

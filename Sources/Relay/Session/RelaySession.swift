@@ -195,12 +195,7 @@ extension RelaySession {
         if let connection = self.connection {
             connection.established()
             // What it says to a client that it was told of is another matter.
-            if self.introduced == nil, !connection.isReused, let backend = connection.backend {
-                let capabilities = connection.handler.capabilities
-                if self.context.view.learn(capabilities, of: backend) {
-                    self.context.logger.learnt(capabilities, of: backend)
-                }
-            }
+            if self.introduced == nil, !connection.isReused { self.context.learn(of: connection) }
             if self.introduces(connection) { return }
         }
         self.reportFailover()

@@ -32,6 +32,7 @@ import Testing
         let configuration = try self.decode("{size: 8, idle: 20s, age: 1h, uses: 0}")
         #expect(configuration.groups.first?.policy.pool == expected)
         #expect(configuration.summary.contains("group app: a:1, pool size 8 idle 20s age 1h uses 0\n"))
+        #expect(try self.decode("{warm: 2}").summary.contains("group app: a:1, pool warm 2\n"))
         #expect(try self.decode("{age: 1m}").summary.contains("group app: a:1, pool age 1m\n"))
     }
 
@@ -71,12 +72,24 @@ import Testing
             ("{idle: 10}", "did you mean \"10s\"?"),
             ("{age: 500ms}", "groups.app.pool.age: 500ms is not from 1s to 24h"),
             ("{idle: 1m, age: 30s}", "6:27: groups.app.pool.age: it is shorter than idle, which is 1m"),
+            ("{warm: 2000}", "groups.app.pool.warm: 2000 is not from 0 to 1000"),
+            ("{size: 3, warm: 4}", "6:27: groups.app.pool.warm: it is more than size, which is 3"),
             ("{uses: -1}", "\"-1\" is not a whole number"),
             ("{uses: 2000000}", "2000000 is not from 1 to 1000000, or 0 for no limit"),
         ])
     func mistakes(_ pool: String, _ message: String) throws {
         let problems = configurationErrors(Self.text(pool))
         #expect(problems.count == 1 && problems[0].contains(message), "\(problems)")
+    }
+
+    @Test("Nobody knows the servers of a lookup before they are needed")
+    func warmLookup() {
+        let text = """
+            listeners: [{socket: smtp}]
+            lookup: {url: "http://127.0.0.1/", pool: {warm: 1}}
+            """
+        let problems = configurationErrors(text)
+        #expect(problems == ["2:48: lookup.pool.warm: the servers of a lookup are not known before it answers"])
     }
 
     @Test("It belongs to backends, at a route, and is nobody's where the backend is told of the client")
