@@ -237,7 +237,9 @@ struct RelayPoolTests {
         #expect(few.backend.wait { $0.mailSessions.count == 2 && $0.open == 1 }.open == 1)
     }
 
-    @Test("`warm` has them there before anybody comes, for longer than `idle`, and makes new ones for those that are gone")
+    @Test(
+        "`warm` has them there before anybody comes, for longer than `idle`, and makes new ones for those that are gone"
+    )
     func warm() throws {
         let trial = try Trial(.init(), "pool: {warm: 2, idle: 100ms, uses: 1}")
         #expect(trial.backend.wait { $0.open == 2 }.open == 2)

@@ -103,6 +103,9 @@ extension BackendConnection: SMTPClientDelegate {
         self.place?.endpoint.rests(false)
     }
 
+    /// It was made before anybody needed it.
+    func servesNobody() { self.uses = 0 }
+
     /// Serves another session.
     func serve(_ delegate: any SMTPClientDelegate) {
         self.isReused = true

@@ -1,3 +1,4 @@
+import Logging
 import NIOCore
 import Routing
 import SMTPCore
@@ -54,7 +55,8 @@ final class PoolWarmer: SweptSession {
         let groups = self.groups
         guard !groups.isEmpty else { return self.rest() }
         for group in groups {
-            for endpoint in self.context.groups.primaries(of: group) where self.warming[ObjectIdentifier(endpoint)] == nil {
+            for endpoint in self.context.groups.primaries(of: group)
+            where self.warming[ObjectIdentifier(endpoint)] == nil {
                 guard self.context.pool.count(.endpoint(ObjectIdentifier(endpoint))) < group.policy.pool.warm,
                     let place = self.context.groups.placeToWarm(group, at: endpoint)
                 else { continue }
@@ -112,6 +114,7 @@ private final class WarmingSession: SMTPClientDelegate {
     func clientReady() {
         guard let connection = self.connection else { return }
         connection.established()
+        connection.servesNobody()
         self.context.learn(of: connection)
         self.end()
         if !self.context.pool.put(connection) { connection.handler.quit() }

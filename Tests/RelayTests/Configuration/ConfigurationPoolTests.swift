@@ -89,7 +89,7 @@ import Testing
             lookup: {url: "http://127.0.0.1/", pool: {warm: 1}}
             """
         let problems = configurationErrors(text)
-        #expect(problems == ["2:48: lookup.pool.warm: the servers of a lookup are not known before it answers"])
+        #expect(problems == ["2:49: lookup.pool.warm: the servers of a lookup are not known before it answers"])
     }
 
     @Test("It belongs to backends, at a route, and is nobody's where the backend is told of the client")
