@@ -1,4 +1,31 @@
 import NIOCore
+import NIOEmbedded
+
+/// A server on a channel in memory, to which a client's octets are sent.
+protocol EmbeddedServer {
+    var loop: EmbeddedEventLoop { get }
+    var channel: EmbeddedChannel { get }
+}
+
+extension EmbeddedServer {
+    /// Sends octets; the loop then runs until nothing is left to do.
+    func send(_ octets: some Sequence<UInt8>) throws {
+        guard self.channel.isActive else { return }
+        try self.channel.writeInbound(ByteBuffer(bytes: octets))
+        self.loop.run()
+    }
+
+    func send(_ text: String) throws { try self.send(Array(text.utf8)) }
+
+    /// Everything written since the last call, each write by itself.
+    func writes() throws -> [String] {
+        var result: [String] = []
+        while let octets = try self.channel.readOutbound(as: ByteBuffer.self) { result.append(String(buffer: octets)) }
+        return result
+    }
+
+    func replies() throws -> String { try self.writes().joined() }
+}
 
 /// The same numbers for the same seed (SplitMix64).
 struct SeededGenerator: RandomNumberGenerator {

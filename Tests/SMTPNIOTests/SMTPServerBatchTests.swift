@@ -61,7 +61,7 @@ private final class Batches: SMTPServerDelegate {
     func sessionClosed() {}
 }
 
-private final class Server {
+private final class Server: EmbeddedServer {
     let loop = EmbeddedEventLoop()
     let channel: EmbeddedChannel
     let batches: Batches
@@ -81,22 +81,6 @@ private final class Server {
         try self.channel.pipeline.syncOperations.addHandler(self.handler)
         self.channel.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 25), promise: nil)
     }
-
-    func send(_ octets: some Sequence<UInt8>) throws {
-        guard self.channel.isActive else { return }
-        try self.channel.writeInbound(ByteBuffer(bytes: octets))
-        self.loop.run()
-    }
-
-    func send(_ text: String) throws { try self.send(Array(text.utf8)) }
-
-    func writes() throws -> [String] {
-        var result: [String] = []
-        while let octets = try self.channel.readOutbound(as: ByteBuffer.self) { result.append(String(buffer: octets)) }
-        return result
-    }
-
-    func replies() throws -> String { try self.writes().joined() }
 }
 
 @Suite struct SMTPServerBatchTests {

@@ -26,7 +26,7 @@ final class BackendConnection {
 
     /// Whether it has served before: it may have ended without our knowing.
     var isReused = false
-    /// How many clients it has served, this one included.
+    /// How many clients it has served, this one included; a client that keeps it counts anew after each message.
     private(set) var uses = 1
     /// When it was made.
     private let made = NIODeadline.now()
@@ -87,9 +87,8 @@ final class BackendConnection {
 extension BackendConnection: SMTPClientDelegate {
     /// Waits in the pool for its next session; false where it had better end.
     func rest(in pool: BackendPool, now: NIODeadline) -> Bool {
-        let bounds = self.policy.pool
-        guard bounds.uses == 0 || self.uses < bounds.uses, self.place?.endpoint.isDraining != true else { return false }
-        let until = min(now + TimeAmount(bounds.idle), self.made + TimeAmount(bounds.age))
+        guard self.mayServeAgain(now: now), self.place?.endpoint.isDraining != true else { return false }
+        let until = min(now + TimeAmount(self.policy.pool.idle), self.lastsUntil)
         guard until > now, self.handler.rest(with: self) else { return false }
         self.pool = pool
         self.restsUntil = until
@@ -105,6 +104,19 @@ extension BackendConnection: SMTPClientDelegate {
 
     /// It was made before anybody needed it.
     func servesNobody() { self.uses = 0 }
+
+    /// Stays with its client for another message, as the pool has no room for it; false where it had better end. Whether it
+    /// waits in the pool between two messages or here, it is used as often and lasts as long.
+    func stays(now: NIODeadline) -> Bool {
+        guard self.mayServeAgain(now: now) else { return false }
+        self.uses += 1
+        return true
+    }
+
+    private func mayServeAgain(now: NIODeadline) -> Bool {
+        let uses = self.policy.pool.uses
+        return (uses == 0 || self.uses < uses) && now < self.lastsUntil
+    }
 
     /// Serves another session.
     func serve(_ delegate: any SMTPClientDelegate) {

@@ -84,7 +84,7 @@ private final class WarmingSession: SMTPClientDelegate {
 
     init(context: LoopContext, snapshot: RelaySnapshot, ended: @escaping () -> Void) {
         self.context = context
-        // Whoever waited as long would be a client: no client is to wait longer.
+        // A backend that takes longer to greet than a client may wait is of no use to one.
         let deadline = NIODeadline.now() + snapshot.configuration.timeouts.recipient
         self.connector = BackendConnector(context: context, snapshot: snapshot, client: nil, deadline: deadline)
         self.ended = ended

@@ -268,7 +268,8 @@ extension RelaySession {
     /// many wait as may, and nobody waits for a place, it stays with this client, who would need another one.
     private func share() {
         guard let connection = self.connection, connection.isShareable else { return }
-        guard self.context.pool.hasRoom(for: connection) || connection.place?.mayRest == false else { return }
+        let isWanted = self.context.pool.hasRoom(for: connection) || connection.place?.mayRest == false
+        guard isWanted || !connection.stays(now: .now()) else { return }
         self.perform(self.transaction.legOutdated())
     }
 

@@ -135,6 +135,10 @@ private final class Trial {
         self.pool.take(.endpoint(ObjectIdentifier(self.endpoints[place])), for: self.view.snapshot)
     }
 
+    func place(toWarm index: Int) -> EndpointPlace? {
+        self.groups.placeToWarm(self.group, at: self.endpoints[index])
+    }
+
     /// Waits for a place; whether there was one.
     func wait(excluding tried: [Endpoint] = []) -> () -> EndpointPlace? {
         final class Outcome { var choice: GroupState.Choice? }
@@ -259,6 +263,51 @@ private let path = RecipientCommand(.mailbox(SMTPCore.Mailbox(localPart: "c", do
             }
             #expect(count == served)
         }
+    }
+
+    @Test("A client that keeps one, since the pool is full, uses it as often and for as long as the pool would")
+    func stays() throws {
+        let trial = try Trial { $0.policy.pool.uses = 3 }
+        let connection = try trial.connect().kept
+        #expect(connection.stays(now: .now()) && connection.stays(now: .now()))
+        #expect(connection.uses == 3 && !connection.stays(now: .now()) && !trial.pool.put(connection))
+        let aged = try Trial { ($0.policy.pool.age, $0.policy.pool.uses) = (.seconds(20), 0) }
+        let old = try aged.connect().kept
+        #expect(old.stays(now: .now() + .seconds(19)) && !old.stays(now: .now() + .seconds(21)))
+    }
+
+    @Test("So many as are to be warm outlast `idle`, but not `age`")
+    func warm() throws {
+        let trial = try Trial { ($0.policy.pool.warm, $0.policy.pool.age) = (2, .seconds(60)) }
+        let all = try trial.rest(3)
+        trial.elapsed = .seconds(30)
+        trial.pool.deadlineExpired()
+        #expect(try all.map { try $0.written() } == ["QUIT\r\n", "", ""] && trial.pool.count == 2)
+        trial.elapsed = .seconds(61)
+        trial.pool.deadlineExpired()
+        #expect(trial.pool.count == 0)
+    }
+
+    @Test("Nothing is warmed where a backend is full, drained or ejected, or somebody waits for a place")
+    func placeToWarm() throws {
+        let trial = try Trial(backends: 2) { ($0.backends[0].maxConnections, $0.policy.pool.warm) = (1, 1) }
+        #expect(trial.place(toWarm: 0) != nil && trial.place(toWarm: 0) == nil, "it is full")
+        #expect(trial.place(toWarm: 1) != nil)
+        _ = trial.state.groups.drain(trial.endpoints[1], true)
+        trial.loop.run()
+        #expect(trial.place(toWarm: 1) == nil)
+        _ = trial.state.groups.drain(trial.endpoints[1], false)
+        trial.loop.run()
+        #expect(trial.place(toWarm: 1) != nil)
+        for _ in 0..<10 { trial.place(toWarm: 1)?.failed() }
+        #expect(trial.place(toWarm: 1) == nil, "it is ejected")
+        let bound = try Trial { ($0.maxConnections, $0.policy.pool.warm) = (1, 1) }
+        let place = try #require(bound.place(toWarm: 0))
+        let waiter = bound.wait()
+        place.end()
+        #expect(bound.place(toWarm: 0) == nil)
+        bound.loop.run()
+        #expect(waiter() != nil)
     }
 
     @Test("`size` is for each place, and 0 keeps none")
