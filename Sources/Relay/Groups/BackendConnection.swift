@@ -34,8 +34,6 @@ final class BackendConnection {
     var lastsUntil: NIODeadline { self.made + TimeAmount(self.policy.pool.age) }
     /// What becomes of its replies, and by which name of ours; made with the first.
     private var mapping: (name: String, value: ReplyMapping)?
-    /// Until when the pool keeps it.
-    private(set) var restsUntil = NIODeadline.distantFuture
     private weak var pool: BackendPool?
 
     init(
@@ -85,15 +83,14 @@ final class BackendConnection {
 // MARK: In the pool
 
 extension BackendConnection: SMTPClientDelegate {
-    /// Waits in the pool for its next session; false where it had better end.
-    func rest(in pool: BackendPool, now: NIODeadline) -> Bool {
-        guard self.mayServeAgain(now: now), self.place?.endpoint.isDraining != true else { return false }
+    /// Waits in the pool for its next session, until the moment that is returned; nil where it had better end.
+    func rest(in pool: BackendPool, now: NIODeadline) -> NIODeadline? {
+        guard self.mayServeAgain(now: now), self.place?.endpoint.isDraining != true else { return nil }
         let until = min(now + TimeAmount(self.policy.pool.idle), self.lastsUntil)
-        guard until > now, self.handler.rest(with: self) else { return false }
+        guard until > now, self.handler.rest(with: self) else { return nil }
         self.pool = pool
-        self.restsUntil = until
         self.place?.endpoint.rests(true)
-        return true
+        return until
     }
 
     /// Leaves the pool, for a session or for good.

@@ -22,9 +22,7 @@ final class BackendPool: SweptSession {
     private var sweepToken: SessionSweep.Token?
     private let view: LoopView
     private let now: () -> NIODeadline
-    /// On each shelf the one that was used last is the last. (A shelf whose last one was taken stays until the next sweep:
-    /// most are soon used again.)
-    private var shelves: [Shelf: [BackendConnection]] = [:]
+    private var shelves = RestingShelves<Shelf, BackendConnection, NIODeadline>()
     /// The configuration by which all that wait were made.
     private var snapshot: RelaySnapshot?
     /// When the first of them has waited long enough.
@@ -38,10 +36,10 @@ final class BackendPool: SweptSession {
     }
 
     /// How many wait.
-    var count: Int { self.shelves.values.reduce(0) { $0 + $1.count } }
+    var count: Int { self.shelves.count }
 
     /// How many wait on this shelf.
-    func count(_ shelf: Shelf) -> Int { self.shelves[shelf]?.count ?? 0 }
+    func count(_ shelf: Shelf) -> Int { self.shelves.count(shelf) }
 
     /// Whether one more may wait beside those that do.
     func hasRoom(for connection: BackendConnection) -> Bool {
@@ -56,10 +54,10 @@ final class BackendPool: SweptSession {
             self.snapshot = connection.snapshot
         }
         guard self.hasRoom(for: connection), connection.place?.mayRest ?? true,
-            connection.rest(in: self, now: self.now())
+            let end = connection.rest(in: self, now: self.now())
         else { return false }
-        self.shelves[connection.shelf, default: []].append(connection)
-        self.firstEnd = min(self.firstEnd, connection.restsUntil)
+        self.shelves.put(connection, on: connection.shelf, until: end, warmUntil: connection.lastsUntil)
+        self.firstEnd = min(self.firstEnd, end)
         if self.sweepToken == nil { self.sweepToken = self.sweep.add(self) }
         connection.place?.rested()
         return true
@@ -67,14 +65,14 @@ final class BackendPool: SweptSession {
 
     /// Whether a connection waits for a session of the present configuration.
     func holds(_ shelf: Shelf) -> Bool {
-        guard let last = self.shelves[shelf]?.last else { return false }
+        guard let last = self.shelves.last(shelf) else { return false }
         return last.snapshot === self.view.snapshot
     }
 
     /// A connection for a session of this configuration; nil where none waits.
     func take(_ shelf: Shelf, for snapshot: RelaySnapshot) -> BackendConnection? {
         guard snapshot === self.snapshot else { return nil }
-        while let last = self.removeLast(shelf) {
+        while let last = self.shelves.take(shelf) {
             last.awake()
             if last.handler.isQuiet { return last }
             // Half a reply that nobody asked for: its other half would be taken for an answer.
@@ -83,15 +81,10 @@ final class BackendPool: SweptSession {
         return nil
     }
 
-    private func removeLast(_ shelf: Shelf) -> BackendConnection? {
-        guard let index = self.shelves.index(forKey: shelf) else { return nil }
-        return self.shelves.values[index].popLast()
-    }
-
     /// A connection is to be made where one waits that is not for its session, and there is no place for both: the one that
     /// was used longest ago ends.
     func giveWay(_ shelf: Shelf) {
-        guard let first = self.shelves[shelf]?.first, self.remove(first) else { return }
+        guard let first = self.shelves.first(shelf), self.remove(first) else { return }
         // (At once: the next one would meet a backend that still counts this one.)
         first.handler.quit()
         first.handler.close()
@@ -100,10 +93,7 @@ final class BackendPool: SweptSession {
     /// Its session ended while it waited; false where it does not wait any more.
     @discardableResult
     func remove(_ connection: BackendConnection) -> Bool {
-        guard let index = self.shelves.index(forKey: connection.shelf),
-            let place = self.shelves.values[index].firstIndex(where: { $0 === connection })
-        else { return false }
-        self.shelves.values[index].remove(at: place)
+        guard self.shelves.remove(connection, from: connection.shelf) else { return false }
         connection.awake()
         return true
     }
@@ -115,7 +105,7 @@ final class BackendPool: SweptSession {
 
     /// Lets one connection go to each place of this group: somebody waits for a place, and this loop does not know for which.
     func shed(_ group: String) {
-        let oldest = self.shelves.values.compactMap(\.first).filter { $0.place?.endpoint.group == group }
+        let oldest = self.shelves.firsts.filter { $0.place?.endpoint.group == group }
         // (To take leave of one may give somebody the next.)
         for connection in oldest where self.remove(connection) { connection.handler.quit() }
     }
@@ -129,23 +119,8 @@ final class BackendPool: SweptSession {
     /// - Parameter isOver: of a connection, and the moment until which it waits: those that are to be there before anybody
     ///   needs them are, until they are too old.
     private func letGo(_ isOver: (BackendConnection, NIODeadline) -> Bool) {
-        var next = NIODeadline.distantFuture
-        var gone: [BackendConnection] = []
-        for (shelf, connections) in self.shelves {
-            let others = connections.count - (connections.first?.policy.pool.warm ?? 0)
-            var kept: [BackendConnection] = []
-            for (index, connection) in connections.enumerated() {
-                let end = index < others ? connection.restsUntil : connection.lastsUntil
-                if isOver(connection, end) {
-                    gone.append(connection)
-                } else {
-                    kept.append(connection)
-                    next = min(next, end)
-                }
-            }
-            if kept.count < connections.count || kept.isEmpty { self.shelves[shelf] = kept.isEmpty ? nil : kept }
-        }
-        self.firstEnd = next
+        let (gone, firstEnd) = self.shelves.removeAll(warm: { $0.policy.pool.warm }, where: isOver)
+        self.firstEnd = firstEnd ?? .distantFuture
         if self.shelves.isEmpty, let token = self.sweepToken {
             self.sweep.remove(token)
             self.sweepToken = nil

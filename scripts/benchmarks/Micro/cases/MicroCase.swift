@@ -16,7 +16,7 @@ public struct MicroCase: Sendable {
     }
 
     /// Every case, in the order in which they are shown.
-    public static let all = parserCases + replyCases + scannerCases + routerCases + balancerCases
+    public static let all = parserCases + replyCases + scannerCases + routerCases + balancerCases + poolCases
 }
 
 func octets(_ lines: [String]) -> [[UInt8]] { lines.map { Array($0.utf8) } }
