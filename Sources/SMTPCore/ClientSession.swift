@@ -115,6 +115,20 @@ public struct ClientSession: Sendable {
         case answer
         case quitting
         case failed
+
+        /// What the server owes.
+        var awaited: Awaited {
+            switch self {
+            case .greeting, .handshaking: .greeting
+            case .extendedHello, .hello, .startingTLS, .introducing, .greetingAsClient, .authenticating: .hello
+            case .exchange(let exchange): exchange.awaited == .rcpt ? .recipient : .mail
+            case .data: .data
+            case .message: .room
+            case .answer: .answer
+            case .quitting: .bye
+            case .idle, .open, .failed: .nothing
+            }
+        }
     }
 
     /// The longest domain (RFC 5321 section 4.5.3.1.2): a longer first word is no name.
@@ -125,7 +139,11 @@ public struct ClientSession: Sendable {
     /// Whether the session is not ready before TLS has begun with STARTTLS.
     private let requiresStartTLS: Bool
     private var isSecure = false
-    var state = State.greeting
+    var state = State.greeting {
+        didSet { self.awaited = self.state.awaited }
+    }
+    /// What the server owes. (Stored: what is computed copies the session where a class keeps it.)
+    public private(set) var awaited = Awaited.greeting
     /// What the server said of itself; nothing before ``Action/ready``.
     public internal(set) var capabilities = ServerCapabilities()
     /// What the server said to the last transaction's MAIL.
@@ -165,20 +183,6 @@ public struct ClientSession: Sendable {
         if case .open(let accepted) = self.state { return accepted > 0 }
         return false
     }
-
-    /// What the server owes.
-    public var awaited: Awaited {
-        switch self.state {
-        case .greeting, .handshaking: .greeting
-        case .extendedHello, .hello, .startingTLS, .introducing, .greetingAsClient, .authenticating: .hello
-        case .exchange(let exchange): exchange.awaited == .rcpt ? .recipient : .mail
-        case .data: .data
-        case .message: .room
-        case .answer: .answer
-        case .quitting: .bye
-        case .idle, .open, .failed: .nothing
-        }
-    }
 }
 
 // MARK: What the caller asks
@@ -195,11 +199,13 @@ extension ClientSession {
         guard case .idle(let isDirty) = self.state else { preconditionFailure("the session is not idle") }
         self.mailVerdict = .none
         let forwards = self.forwards(forwarding)
-        let commands: [ClientCommand]
+        var commands: [ClientCommand] = []
+        commands.reserveCapacity(2 + forwards.count + recipients.count)
+        if isDirty { commands.append(.rset) }
+        commands.append(contentsOf: forwards)
         do throws(EnvelopeRefusal) {
-            commands =
-                (isDirty ? [.rset] : []) + forwards + [.mail(try self.capabilities.adapted(mail, self.policy))]
-                + (try self.adapted(recipients))
+            commands.append(.mail(try self.capabilities.adapted(mail, self.policy)))
+            try self.adapt(recipients, into: &commands)
         } catch {
             return .refused(error.reply, recipients: recipients.count)
         }
@@ -216,9 +222,9 @@ extension ClientSession {
     /// Adds recipients, at least one, to the open transaction; each has an answer, in order.
     public mutating func recipients(_ recipients: [RecipientCommand]) -> Action {
         guard case .open(let accepted) = self.state else { preconditionFailure("no transaction is open") }
-        let commands: [ClientCommand]
+        var commands: [ClientCommand] = []
         do throws(EnvelopeRefusal) {
-            commands = try self.adapted(recipients)
+            try self.adapt(recipients, into: &commands)
         } catch {
             return .refused(error.reply, recipients: recipients.count)
         }
@@ -289,12 +295,11 @@ extension ClientSession {
         return .send([.quit])
     }
 
-    private func adapted(_ recipients: [RecipientCommand]) throws(EnvelopeRefusal) -> [ClientCommand] {
+    private func adapt(
+        _ recipients: [RecipientCommand], into commands: inout [ClientCommand]
+    ) throws(EnvelopeRefusal) {
         precondition(!recipients.isEmpty, "no recipient")
-        var commands: [ClientCommand] = []
-        commands.reserveCapacity(recipients.count)
         for recipient in recipients { commands.append(.rcpt(try self.capabilities.adapted(recipient))) }
-        return commands
     }
 
     private mutating func exchange(

@@ -2,9 +2,6 @@
 // take its octets away would read a message as commands.
 
 extension ServerSession {
-    /// Whether a message is half there, and its next chunk is waited for.
-    public var isAwaitingChunk: Bool { self.state == .awaitingChunk }
-
     mutating func chunk(_ chunk: Chunk) -> Action {
         // There is no point in taking so much away; what to do instead RFC 3030 leaves open.
         if self.isFarTooBig(chunk) { return self.close(.messageTooBig) }

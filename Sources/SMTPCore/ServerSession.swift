@@ -96,7 +96,14 @@ public struct ServerSession: Sendable {
 
     let configuration: ServerSessionConfiguration
     var extendedReply: SMTPReply
-    var state: State
+    var state: State {
+        didSet {
+            if case .awaitingChunk = self.state { self.isAwaitingChunk = true } else { self.isAwaitingChunk = false }
+        }
+    }
+    /// Whether a message is half there, and its next chunk is waited for. (Stored, as others are: what is computed copies the
+    /// session where a class keeps it, and this is asked at every step.)
+    public private(set) var isAwaitingChunk = false
     var errors = 0
     var transactions = 0
     /// Whether the transaction was begun with SMTPUTF8.

@@ -19,15 +19,15 @@ package struct TransactionID: Hashable, Sendable, CustomStringConvertible {
     /// Makes a name of a moment, in seconds since 1970, and a count.
     package init(unixTime: Int64, count: UInt64) {
         let time = UInt64(truncatingIfNeeded: max(unixTime, 0))
-        // The lowest five bits of each for its last digit. (No text of 12 octets is on the heap.)
-        var text = ""
-        for place in (0..<Self.timeDigits).reversed() { text.unicodeScalars.append(Self.digit(time, place)) }
-        for place in (0..<Self.countDigits).reversed() { text.unicodeScalars.append(Self.digit(count, place)) }
-        self.description = text
+        // The lowest five bits of each for its last digit.
+        var text = [UInt8](repeating: 0, count: Self.timeDigits + Self.countDigits)
+        for place in 0..<Self.timeDigits { text[Self.timeDigits - 1 - place] = Self.digit(time, place) }
+        for place in 0..<Self.countDigits { text[text.count - 1 - place] = Self.digit(count, place) }
+        self.description = String(decoding: text, as: UTF8.self)
     }
 
-    private static func digit(_ number: UInt64, _ place: Int) -> Unicode.Scalar {
-        Unicode.Scalar(Self.digits[Int(number >> (5 * UInt64(place)) & 31)])
+    private static func digit(_ number: UInt64, _ place: Int) -> UInt8 {
+        Self.digits[Int(number >> (5 * UInt64(place)) & 31)]
     }
 }
 
