@@ -94,7 +94,7 @@ let package = Package(
         .target(name: "Resolver", dependencies: ["CAres"] + nio, swiftSettings: strict),
         .target(
             name: "AuthHTTP",
-            dependencies: ["SMTPCore", "Resolver", relayOnly("NIOHTTP1", "swift-nio"), tls] + nio,
+            dependencies: ["SMTPCore", "SMTPNIO", "Resolver", relayOnly("NIOHTTP1", "swift-nio"), tls] + nio,
             swiftSettings: strict),
         .systemLibrary(name: "CIDN2", pkgConfig: "libidn2", providers: [.apt(["libidn2-dev"])]),
         .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),

@@ -145,7 +145,8 @@ extension LookupClient {
     }
 
     private func connect(for question: LookupQuestion) {
-        let connection = LookupConnection(for: question, owner: self, configuration: self.configuration)
+        let connection = LookupConnection(
+            for: question, owner: self, configuration: self.configuration, flushes: self.environment.flushes)
         connection.position = self.connections.count
         self.connections.append(connection)
         self.expect(connection.expiry)

@@ -1,5 +1,6 @@
 import NIOCore
 import NIOHTTP1
+import SMTPNIO
 
 /// A question on its way, from the first try to the last.
 final class LookupQuestion {
@@ -50,7 +51,7 @@ protocol LookupConnectionOwner: AnyObject {
 }
 
 /// The handler of one connection: it tells ``LookupConnectionState`` what happens, and does what that says.
-final class LookupConnection: ChannelInboundHandler {
+final class LookupConnection: ChannelInboundHandler, DeferredFlush {
     typealias InboundIn = HTTPClientResponsePart
     typealias OutboundOut = HTTPClientRequestPart
 
@@ -67,14 +68,19 @@ final class LookupConnection: ChannelInboundHandler {
     private var context: ChannelHandlerContext?
     private weak var owner: (any LookupConnectionOwner)?
     private let wire = LookupWire()
+    private let flushes: FlushQueue?
 
     /// What the response decoder gets to see of each request: it only has to know that a GET is under way.
     private static let requestPart = HTTPClientRequestPart.head(
         HTTPRequestHead(version: .http1_1, method: .GET, uri: "/"))
 
     /// Makes a connection that is about to be opened for `question`.
-    init(for question: LookupQuestion, owner: any LookupConnectionOwner, configuration: LookupConfiguration) {
+    init(
+        for question: LookupQuestion, owner: any LookupConnectionOwner, configuration: LookupConfiguration,
+        flushes: FlushQueue? = nil
+    ) {
         self.question = question
+        self.flushes = flushes
         self.endpoint = question.endpoint
         self.expiry = question.tryDeadline
         self.owner = owner
@@ -172,8 +178,11 @@ final class LookupConnection: ChannelInboundHandler {
 
     private func send(_ question: LookupQuestion) {
         self.wire.begin(question.octets)
-        self.context?.writeAndFlush(self.wrapOutboundOut(Self.requestPart), promise: nil)
+        self.context?.write(self.wrapOutboundOut(Self.requestPart), promise: nil)
+        if let flushes = self.flushes { flushes.add(self) } else { self.flushDeferred() }
     }
+
+    func flushDeferred() { self.context?.flush() }
 
     private func perform(_ action: LookupConnectionState.Action) {
         switch action {

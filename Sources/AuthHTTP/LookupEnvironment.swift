@@ -1,5 +1,6 @@
 package import NIOCore
 import NIOPosix
+package import SMTPNIO
 
 /// What a lookup client needs of the process around it. Confined to the client's event loop.
 package struct LookupEnvironment {
@@ -8,6 +9,8 @@ package struct LookupEnvironment {
     package var resolve: (_ name: String, _ port: Int, _ completion: @escaping ([SocketAddress]?) -> Void) -> Void
     /// Why a server that an answer names is not to be connected to, as a clause; nil where it may.
     package var objection: (SocketAddress) -> String?
+    /// Where questions wait for the end of the loop's turn; nil where they leave at once.
+    package var flushes: FlushQueue?
 
     /// Makes an environment.
     package init(

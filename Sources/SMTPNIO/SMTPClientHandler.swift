@@ -4,7 +4,7 @@ package import SMTPCore
 /// Frames a server's replies, feeds ``ClientSession`` and does what it says.
 ///
 /// Once it is closed, by either side, nothing is written and nothing read, and what it is asked is not done.
-package final class SMTPClientHandler: ChannelInboundHandler, SweptSession {
+package final class SMTPClientHandler: ChannelInboundHandler, SweptSession, DeferredFlush {
     package typealias InboundIn = ByteBuffer
     package typealias OutboundOut = ByteBuffer
 
@@ -21,19 +21,25 @@ package final class SMTPClientHandler: ChannelInboundHandler, SweptSession {
     package private(set) var isWritable = true
 
     private var closeHook: (() -> Void)?
+    private let flushes: FlushQueue?
+    private var isFlushDue = false
     private let sweep: SessionSweep
     private var sweepToken: SessionSweep.Token?
     package private(set) var deadline = NIODeadline.distantFuture
 
     /// Makes a handler for a connection to a server; `name` is for EHLO. It does not keep `delegate` alive.
     ///
-    /// - Parameter requiresStartTLS: the session is not ready before TLS has begun with STARTTLS.
+    /// - Parameters:
+    ///   - requiresStartTLS: the session is not ready before TLS has begun with STARTTLS.
+    ///   - flushes: where commands wait for the end of the loop's turn; nil where they leave at once.
     package init(
         name: String, policy: EnvelopePolicy = EnvelopePolicy(), requiresStartTLS: Bool = false,
         limits: ReplyLimits = ReplyLimits(),
-        timeouts: SMTPClientTimeouts = SMTPClientTimeouts(), sweep: SessionSweep, delegate: any SMTPClientDelegate
+        timeouts: SMTPClientTimeouts = SMTPClientTimeouts(), sweep: SessionSweep, flushes: FlushQueue? = nil,
+        delegate: any SMTPClientDelegate
     ) {
         self.sweep = sweep
+        self.flushes = flushes
         self.session = ClientSession(name: name, policy: policy, requiresStartTLS: requiresStartTLS)
         self.parser = ReplyParser(limits: limits)
         self.limits = limits
@@ -233,7 +239,7 @@ extension SMTPClientHandler {
         guard !self.isAnsweredUnasked else { return self.fail(.answeredUnasked) }
         self.session.messageSent()
         self.renewDeadline()
-        context.writeAndFlush(self.wrapOutboundOut(ByteBuffer(string: ".\r\n")), promise: nil)
+        self.write(ByteBuffer(string: ".\r\n"), to: context)
     }
 
     /// Gives the open transaction up and keeps the session.
@@ -269,6 +275,8 @@ extension SMTPClientHandler {
         self.delegate = nil
         self.incoming.clear()
         self.perform(resetting ? self.session.resetAndQuit() : self.session.quit())
+        // (Whoever closes within this turn has said it.)
+        self.flushDeferred()
     }
 
     /// Closes at once: a message without its final dot is not delivered (RFC 5321 section 4.1.1.10). No call to the
@@ -327,6 +335,23 @@ extension SMTPClientHandler {
         guard let context = self.context else { return }
         var octets = context.channel.allocator.buffer(capacity: 128 * commands.count)
         for command in commands { octets.writeCommand(command) }
-        context.writeAndFlush(self.wrapOutboundOut(octets), promise: nil)
+        self.write(octets, to: context)
+    }
+
+    /// Hands octets to the channel; they leave with the loop's turn.
+    private func write(_ octets: ByteBuffer, to context: ChannelHandlerContext) {
+        guard let flushes = self.flushes else {
+            return context.writeAndFlush(self.wrapOutboundOut(octets), promise: nil)
+        }
+        context.write(self.wrapOutboundOut(octets), promise: nil)
+        guard !self.isFlushDue else { return }
+        self.isFlushDue = true
+        flushes.add(self)
+    }
+
+    package func flushDeferred() {
+        guard self.isFlushDue else { return }
+        self.isFlushDue = false
+        self.context?.flush()
     }
 }

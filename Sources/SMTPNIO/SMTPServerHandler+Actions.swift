@@ -67,7 +67,9 @@ extension SMTPServerHandler {
         if self.incoming.readableBytes > 0 { self.delegate?.injectionSeen() }
         self.incoming.clear()
         self.outgoing.writeReply(reply, utf8: self.session.usesSMTPUTF8)
+        // In clear, so before anything is encrypted.
         self.flush()
+        self.flushDeferred()
         do {
             try addTLS()
             self.session.tlsEstablished()
@@ -175,12 +177,26 @@ extension SMTPServerHandler {
         }
     }
 
+    /// Hands the replies to the channel; they leave with the loop's turn.
     func flush() {
         self.replyDeadline = nil
         guard self.outgoing.readableBytes > 0, let context = self.context else { return }
         let octets = self.outgoing
         self.outgoing = ByteBuffer()
-        context.writeAndFlush(self.wrapOutboundOut(octets), promise: nil)
+        guard let flushes = self.flushes else {
+            return context.writeAndFlush(self.wrapOutboundOut(octets), promise: nil)
+        }
+        context.write(self.wrapOutboundOut(octets), promise: nil)
+        guard !self.isFlushDue else { return }
+        self.isFlushDue = true
+        flushes.add(self)
+    }
+
+    package func flushDeferred() {
+        guard self.isFlushDue else { return }
+        self.isFlushDue = false
+        self.context?.flush()
+        if self.closesWhenFlushed { self.closeBehindReplies() }
     }
 
     /// Closes behind the last reply. Where the client may still be sending, only the sending side is closed at first and
@@ -188,13 +204,14 @@ extension SMTPServerHandler {
     private func closeAfterReply(isOrderly: Bool) {
         self.flush()
         self.renewDeadline()
-        if isOrderly, self.incoming.readableBytes == 0 {
-            self.closeBehindReplies()
-        } else {
+        guard isOrderly, self.incoming.readableBytes == 0 else {
+            self.flushDeferred()
             self.incoming.clear()
             self.context?.close(mode: .output, promise: nil)
-            self.resumeReading()
+            return self.resumeReading()
         }
+        self.closesWhenFlushed = true
+        if !self.isFlushDue { self.closeBehindReplies() }
     }
 
     /// Closes once every reply has left, which a client that is slow to read delays; the sweep bounds by how much.

@@ -6,7 +6,7 @@ package import SMTPCore
 /// Replies to commands that arrived together leave together, and so do replies in front of one that waits for its
 /// delegate, unless that takes longer than a moment. While a message is received, reading stops where the delegate does
 /// not accept more.
-package final class SMTPServerHandler: ChannelDuplexHandler, SweptSession {
+package final class SMTPServerHandler: ChannelDuplexHandler, SweptSession, DeferredFlush {
     package typealias InboundIn = ByteBuffer
     package typealias OutboundIn = ByteBuffer
     package typealias OutboundOut = ByteBuffer
@@ -42,6 +42,10 @@ package final class SMTPServerHandler: ChannelDuplexHandler, SweptSession {
     var context: ChannelHandlerContext?
     private let sweep: SessionSweep
     private var sweepToken: SessionSweep.Token?
+    let flushes: FlushQueue?
+    var isFlushDue = false
+    /// The session is over as soon as its last reply has left.
+    var closesWhenFlushed = false
 
     var input = Input.commands
     var incoming = ByteBuffer()
@@ -61,10 +65,13 @@ package final class SMTPServerHandler: ChannelDuplexHandler, SweptSession {
 
     /// Makes a handler for one connection; it keeps `delegate` until the session is closed.
     ///
-    /// - Parameter isSecure: the channel is under TLS already.
+    /// - Parameters:
+    ///   - isSecure: the channel is under TLS already.
+    ///   - flushes: where replies wait for the end of the loop's turn; nil where they leave at once.
     package init(
         configuration: ServerSessionConfiguration, extendedReply: SMTPReply, isSecure: Bool = false,
-        timeouts: SMTPServerTimeouts, form: MessageFramer.Form, sweep: SessionSweep, delegate: any SMTPServerDelegate
+        timeouts: SMTPServerTimeouts, form: MessageFramer.Form, sweep: SessionSweep, flushes: FlushQueue? = nil,
+        delegate: any SMTPServerDelegate
     ) {
         self.session = ServerSession(
             configuration: configuration, extendedReply: extendedReply, isSecure: isSecure)
@@ -75,6 +82,7 @@ package final class SMTPServerHandler: ChannelDuplexHandler, SweptSession {
             .data, form: form, policy: self.terms.policy, sizeLimit: configuration.messageSize)
         self.pace = ReceivePace(block: timeouts.dataBlock, octetsPerSecond: timeouts.dataRate, now: .distantPast)
         self.sweep = sweep
+        self.flushes = flushes
         self.delegate = delegate
     }
 

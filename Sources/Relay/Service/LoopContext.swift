@@ -8,6 +8,8 @@ import SMTPNIO
 package final class LoopContext {
     let eventLoop: any EventLoop
     let sweep: SessionSweep
+    /// Where what sessions and lookups have to say waits for the end of the loop's turn.
+    let flushes: FlushQueue
     let state: RelayState
     let logger: Logger
     /// The choosing among backends.
@@ -25,6 +27,7 @@ package final class LoopContext {
     package init(eventLoop: any EventLoop, state: RelayState, logger: Logger) {
         self.eventLoop = eventLoop
         self.sweep = SessionSweep(eventLoop: eventLoop)
+        self.flushes = FlushQueue(eventLoop: eventLoop)
         self.state = state
         self.logger = logger
         self.view = LoopView(state)
@@ -68,6 +71,7 @@ package final class LoopContext {
     private var lookupEnvironment: LookupEnvironment {
         var environment = LookupEnvironment.system(on: self.eventLoop)
         let system = environment.resolve
+        environment.flushes = self.flushes
         environment.objection = { [view = self.view] in view.isOurs($0) ? "which is this relay" : nil }
         environment.resolve = { [weak self] name, port, completion in
             guard let self, let resolver = self.snapshot.configuration.resolver else {

@@ -241,7 +241,8 @@ struct BackendConnector {
         SMTPClientHandler(
             name: self.snapshot.hop.name, policy: .init(eightBit: policy.refusesEightBit ? .refuse : .pass),
             requiresStartTLS: policy.tls.mode == .startTLS,
-            timeouts: self.snapshot.clientTimeouts, sweep: self.context.sweep, delegate: delegate)
+            timeouts: self.snapshot.clientTimeouts, sweep: self.context.sweep, flushes: self.context.flushes,
+            delegate: delegate)
     }
 
     private func reach(

@@ -61,7 +61,8 @@ extension RelaySession {
             context: context, client: client, listener: terms.listener, listenerName: terms.listenerName)
         let handler = SMTPServerHandler(
             configuration: terms.session, extendedReply: terms.extendedReply, isSecure: client.tls != nil,
-            timeouts: terms.timeouts, form: .stuffed, sweep: context.sweep, delegate: session)
+            timeouts: terms.timeouts, form: .stuffed, sweep: context.sweep,
+            flushes: context.flushes, delegate: session)
         session.start(handler)
         try channel.pipeline.syncOperations.addHandler(handler)
     }
