@@ -32,7 +32,7 @@ private final class Connection {
     init() throws {
         self.handler = SMTPClientHandler(
             name: "relay.example", sweep: SessionSweep(eventLoop: self.channel.embeddedEventLoop),
-            delegate: self.listener)
+            flushes: FlushQueue(eventLoop: self.channel.embeddedEventLoop), delegate: self.listener)
         try self.channel.pipeline.syncOperations.addHandler(self.handler)
         self.channel.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 2525), promise: nil)
     }
@@ -44,6 +44,7 @@ private final class Connection {
     }
 
     func written() throws -> String {
+        self.channel.embeddedEventLoop.run()
         var result = ""
         while let octets = try self.channel.readOutbound(as: ByteBuffer.self) { result += String(buffer: octets) }
         return result

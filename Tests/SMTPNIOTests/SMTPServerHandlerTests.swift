@@ -83,8 +83,8 @@ private final class Server: EmbeddedServer {
         self.channel = EmbeddedChannel(loop: self.loop)
         self.handler = SMTPServerHandler(
             configuration: configuration, extendedReply: configuration.extendedReply, timeouts: timeouts,
-            form: .stuffed,
-            sweep: SessionSweep(eventLoop: self.loop), delegate: self.mailbox)
+            form: .stuffed, sweep: SessionSweep(eventLoop: self.loop),
+            flushes: deferring ? FlushQueue(eventLoop: self.loop) : nil, delegate: self.mailbox)
         self.mailbox.handler = self.handler
         try self.channel.pipeline.syncOperations.addHandler(self.handler)
         self.channel.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 25), promise: nil)
