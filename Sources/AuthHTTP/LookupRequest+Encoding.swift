@@ -115,7 +115,8 @@ private struct HeaderWriter {
     mutating func write(_ name: StaticString, _ value: String) {
         // CR, LF and NUL forge headers everywhere; VT, FF and FS to RS end a line for parsers that split as Python's
         // str.splitlines() does. A tab is white space and may pass.
-        guard value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 }) else {
+        let octets = value.utf8Span.span
+        for index in octets.indices where octets[index] < 0x20 && octets[index] != 0x09 || octets[index] == 0x7F {
             self.offender = self.offender ?? name
             return
         }

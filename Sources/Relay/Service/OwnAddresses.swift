@@ -26,7 +26,10 @@ struct OwnAddresses: Sendable {
     /// same and a listener has them all.
     func contains(_ server: SocketAddress) -> Bool {
         if let path = server.pathname { return self.paths.contains(path) }
-        guard let text = server.ipAddress, let ip = IPAddress(text), let port = server.port else { return false }
+        // (Of almost every server the port alone says that it is another.)
+        guard let port = server.port, self.listeners.contains(where: { Int($0.port) == port }),
+            let text = server.ipAddress, let ip = IPAddress(text)
+        else { return false }
         var hasWildcard = false
         for listener in self.listeners where Int(listener.port) == port {
             if BackendAddress.ip(ip, port: listener.port).reaches(listener: listener.address, port: listener.port) {
