@@ -190,7 +190,12 @@ class Growth:
                 contender.stop()
         points = [self.point(count, figures) for count, figures in rounds.items()]
         self.show(title, points)
-        return points
+        return points, rounds
+
+    @staticmethod
+    def more(rounds, few, many, name):
+        """By how many per cent a figure is greater for many than for few, within a round: what drifts meets both. The median."""
+        return statistics.median((more[name] / less[name] - 1) * 100 for less, more in zip(rounds[few], rounds[many]))
 
     def routes(self):
         """As many routes as domains, of which each message takes one at random."""
@@ -200,11 +205,9 @@ class Growth:
             lines = "".join(f"  - {{recipients: [d{number}.example], group: app}}\n" for number in range(count))
             return f'groups:\n  app: {{backends: ["127.0.0.1:{FIRST}"]}}\nroutes:\n{lines}'
 
-        points = self.several("routes", counts, ROUTES_PORT, routing, lambda count: ["-D", str(count)])
-        few = next(one for one in points if one["count"] == 10)
-        many = points[-1]
-        return {"points": points, "slowdownPercent": (1 - many["messagesPerSecond"] / few["messagesPerSecond"]) * 100,
-                "cpuPercent": (many["cpuMicroseconds"] / few["cpuMicroseconds"] - 1) * 100}
+        points, rounds = self.several("routes", counts, ROUTES_PORT, routing, lambda count: ["-D", str(count)])
+        return {"points": points, "slowdownPercent": -self.more(rounds, 10, counts[-1], "messagesPerSecond"),
+                "cpuPercent": self.more(rounds, 10, counts[-1], "cpuMicroseconds")}
 
     def backends(self):
         """A group of so many, in turn; how evenly they were chosen is read from the backend's counters."""
@@ -215,7 +218,7 @@ class Growth:
             return f"groups:\n  app: {{backends: [{several}]}}\nroutes: [{{recipients: [flxw.de], group: app}}]"
 
         before = [one["messages"] for one in self.backend.all()]
-        points = self.several("backends", counts, BACKENDS_PORT, routing, lambda count: [])
+        points, _ = self.several("backends", counts, BACKENDS_PORT, routing, lambda count: [])
         after = [one["messages"] for one in self.backend.all()]
         return {"points": points, "messagesEach": [has - had for had, has in zip(before, after)]}
 
