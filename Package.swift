@@ -92,6 +92,7 @@ let package = Package(
         .systemLibrary(name: "CAres", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
         .systemLibrary(name: "CCrypt", pkgConfig: "libcrypt", providers: [.apt(["libcrypt-dev"])]),
         .target(name: "Resolver", dependencies: ["CAres"] + nio, swiftSettings: strict),
+        // (SMTPNIO beside it for the event loop's FlushQueue: what a turn has to say leaves together.)
         .target(
             name: "AuthHTTP",
             dependencies: ["SMTPCore", "SMTPNIO", "Resolver", relayOnly("NIOHTTP1", "swift-nio"), tls] + nio,

@@ -216,6 +216,11 @@ extension SMTPServerHandler {
 
     /// Closes once every reply has left, which a client that is slow to read delays; the sweep bounds by how much.
     func closeBehindReplies() {
+        if self.isFlushDue {
+            // TLS throws away, when it closes, what was not flushed, and counts it for nothing until then.
+            self.closesWhenFlushed = true
+            return self.flushDeferred()
+        }
         guard let context = self.context else { return }
         let pending = try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)
         guard pending != 0 else { return context.close(promise: nil) }

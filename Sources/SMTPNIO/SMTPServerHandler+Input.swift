@@ -256,6 +256,7 @@ extension SMTPServerHandler {
         case .waiting:
             break  // the answer still goes out: the client may only have closed its sending side
         case .message, .refusedChunk:
+            self.flushDeferred()
             self.context?.close(promise: nil)  // no end will come
         case .greeting, .commands, .overlongLine, .response, .closed:
             self.input = .closed

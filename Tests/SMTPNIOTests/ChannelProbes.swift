@@ -53,6 +53,27 @@ final class ReadCounter: ChannelOutboundHandler {
     }
 }
 
+/// Keeps what is written to itself until it is flushed, and drops it where the channel closes before: so does TLS.
+final class FlushGate: ChannelOutboundHandler {
+    typealias OutboundIn = ByteBuffer
+    private var kept: [NIOAny] = []
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        self.kept.append(data)
+    }
+
+    func flush(context: ChannelHandlerContext) {
+        for data in self.kept { context.write(data, promise: nil) }
+        self.kept = []
+        context.flush()
+    }
+
+    func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+        self.kept = []
+        context.close(mode: mode, promise: promise)
+    }
+}
+
 /// Holds back what is flushed until it is opened, as a client does that does not read.
 final class WriteGate: ChannelOutboundHandler {
     typealias OutboundIn = ByteBuffer

@@ -124,6 +124,27 @@ private final class Server: EmbeddedServer {
         #expect(try server.replies().hasPrefix("5"))
     }
 
+    @Test(
+        "Who says no more has every reply before the connection closes, also where a handler keeps what is not flushed",
+        arguments: [
+            ("x\r\n.\r\n", "250 2.0.0 Kept\r\n"), ("x\r\n.\r\nQUIT\r\n", "250 2.0.0 Kept\r\n221 2.0.0 Bye\r\n"),
+            ("x\r\n.\r\nNOOP\r\n", "250 2.0.0 Kept\r\n250 2.0.0 OK\r\n"),
+            ("x\r\n.\r\nRSET\r\nBDAT 1000\r\nten octets", "250 2.0.0 Kept\r\n250 2.0.0 OK\r\n"),
+        ])
+    func halfClosed(_ last: String, _ replies: String) throws {
+        let server = try Server(on: self.loop, FlushQueue(eventLoop: self.loop))
+        try server.channel.pipeline.syncOperations.addHandler(FlushGate(), position: .first)
+        try server.send("EHLO x\r\n")
+        try server.send("MAIL FROM:<a@b.example>\r\nRCPT TO:<a@b.example>\r\nDATA\r\n")
+        _ = try server.replies()
+        try server.receive(last)
+        server.channel.pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
+        self.loop.run()
+        let actual = try server.replies()
+        #expect(actual == replies, "\(actual)")
+        #expect(!server.channel.isActive)
+    }
+
     @Test("The reply to STARTTLS leaves in clear")
     func startTLS() throws {
         let server = try Server(on: self.loop, FlushQueue(eventLoop: self.loop))

@@ -323,9 +323,11 @@ private final class Server: EmbeddedServer {
         #expect(try server.replies() == "500 5.5.2 Line too long\r\n250 2.0.0 OK\r\n")
     }
 
-    @Test("Every reply has left before the channel closes, however slowly the client reads", arguments: [true, false])
-    func slowReader(quits: Bool) throws {
-        let server = try Server()
+    @Test(
+        "Every reply has left before the channel closes, however slowly the client reads", arguments: [true, false],
+        [false, true])
+    func slowReader(quits: Bool, deferring: Bool) throws {
+        let server = try Server(deferring: deferring)
         let gate = WriteGate()
         try server.channel.pipeline.syncOperations.addHandler(gate, position: .first)
         try server.send(quits ? "NOOP\r\nQUIT\r\n" : "NOOP\r\n")

@@ -26,8 +26,8 @@ final class BackendConnection {
 
     /// Whether it has served before: it may have ended without our knowing.
     var isReused = false
-    /// How many clients it has served, this one included; a client that keeps it counts anew after each message.
-    private(set) var uses = 1
+    /// How many transactions have begun on it.
+    private(set) var uses = 0
     /// When it was made.
     private let made = NIODeadline.now()
     /// Until when it may be used at all.
@@ -62,6 +62,9 @@ final class BackendConnection {
         self.mapping = (serverName, value)
         return value
     }
+
+    /// A transaction begins on it.
+    func begins() { self.uses += 1 }
 
     /// The backend greeted, and can be asked.
     func established() { self.place?.established() }
@@ -99,18 +102,9 @@ extension BackendConnection: SMTPClientDelegate {
         self.place?.endpoint.rests(false)
     }
 
-    /// It was made before anybody needed it.
-    func servesNobody() { self.uses = 0 }
-
-    /// Stays with its client for another message, as the pool has no room for it; false where it had better end. Whether it
-    /// waits in the pool between two messages or here, it is used as often and lasts as long.
-    func stays(now: NIODeadline) -> Bool {
-        guard self.mayServeAgain(now: now) else { return false }
-        self.uses += 1
-        return true
-    }
-
-    private func mayServeAgain(now: NIODeadline) -> Bool {
+    /// Whether it may have another transaction: it is not yet too old for that, and has not had as many as it may. Whether it
+    /// waits for it in the pool, or with a client as the pool is full.
+    func mayServeAgain(now: NIODeadline) -> Bool {
         let uses = self.policy.pool.uses
         return (uses == 0 || self.uses < uses) && now < self.lastsUntil
     }
@@ -118,7 +112,6 @@ extension BackendConnection: SMTPClientDelegate {
     /// Serves another session.
     func serve(_ delegate: any SMTPClientDelegate) {
         self.isReused = true
-        self.uses += 1
         self.handler.serve(delegate)
     }
 

@@ -114,7 +114,6 @@ private final class WarmingSession: SMTPClientDelegate {
     func clientReady() {
         guard let connection = self.connection else { return }
         connection.established()
-        connection.servesNobody()
         self.context.learn(of: connection)
         self.end()
         if !self.context.pool.put(connection) { connection.handler.quit() }

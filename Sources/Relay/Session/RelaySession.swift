@@ -105,6 +105,10 @@ extension RelaySession {
             self.perform(self.transaction.legOutdated())
         }
         self.leaveOutdatedLeg()
+        // (One that waited with this client is not looked at meanwhile.)
+        if let connection = self.connection, connection.isShareable, !connection.mayServeAgain(now: .now()) {
+            self.perform(self.transaction.legOutdated())
+        }
         self.mailLine = line
         let now = Int64(Date().timeIntervalSince1970)
         self.recipientDomains.removeAll(keepingCapacity: true)
@@ -269,7 +273,7 @@ extension RelaySession {
     private func share() {
         guard let connection = self.connection, connection.isShareable else { return }
         let isWanted = self.context.pool.hasRoom(for: connection) || connection.place?.mayRest == false
-        guard isWanted || !connection.stays(now: .now()) else { return }
+        guard isWanted || !connection.mayServeAgain(now: .now()) else { return }
         self.perform(self.transaction.legOutdated())
     }
 
@@ -324,6 +328,7 @@ extension RelaySession {
             if self.deadline == .distantFuture { self.deadline = .now() + self.snapshot.configuration.timeouts.data }
             self.connect(to: destination)
         case .begin(let mail, let recipients):
+            self.connection?.begins()
             self.connection?.handler.begin(
                 self.enlarged(mail, for: self.transaction.asked), recipients, forwarding: self.forwarding)
         case .addRecipients(let recipients):

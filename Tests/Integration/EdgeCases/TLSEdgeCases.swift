@@ -65,6 +65,9 @@ struct TLSEdgeCases {
         try trial.play("truncates", port: 2527)
         let record = backend.wait { $0.truncated == 3 && $0.open == 0 }
         #expect(record.truncated == 3 && record.messages.isEmpty)
+        // Who only says that nothing more will come is told what became of the message.
+        for _ in 0..<5 { try trial.play("half_closes", port: 2527) }
+        #expect(backend.wait { $0.messages.count == 5 }.messages.count == 5)
         #expect(relay.program.isRunning)
     }
 

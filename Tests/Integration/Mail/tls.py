@@ -309,6 +309,47 @@ def truncates(port):
         print("cut by", end)
 
 
+def half_closes(port):
+    """Says close_notify behind its message, and reads on: the reply must come."""
+    raw = socket.create_connection((HOST, port), 30)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = client().wrap_bio(incoming, outgoing, server_hostname="mail.flxw.de")
+
+    def run(action):
+        while True:
+            try:
+                result = action()
+                raw.sendall(outgoing.read())
+                return result
+            except ssl.SSLWantReadError:
+                raw.sendall(outgoing.read())
+                octets = raw.recv(65536)
+                incoming.write(octets) if octets else incoming.write_eof()
+
+    def say(line, expected):
+        if line:
+            run(lambda: tls.write(line.encode() + b"\r\n"))
+        lines = b""
+        while not lines.endswith(b"\n") or lines.splitlines()[-1][3:4] == b"-":
+            octets = run(lambda: tls.read(4096))
+            assert octets, f"the relay closed behind {line!r}: {lines!r}"
+            lines += octets
+        assert lines.splitlines()[-1].startswith(expected.encode()), lines
+
+    run(tls.do_handshake)
+    for line, expected in (("", "220"), ("EHLO client.example", "250"), ("MAIL FROM:<a@example.org>", "250"),
+                           ("RCPT TO:<b@flxw.de>", "250"), ("DATA", "354")):
+        say(line, expected)
+    tls.write(b"Subject: last\r\n\r\nwords\r\n.\r\n")
+    try:
+        tls.unwrap()
+    except ssl.SSLWantReadError:
+        pass  # (close_notify is on its way, and the relay's has not come)
+    raw.sendall(outgoing.read())
+    say("", "250")
+    print("replied to behind close_notify")
+
+
 def chooses(port):
     def common(name, **more):
         tls = client(verify=False, **more)
