@@ -305,11 +305,12 @@ def full():
     """
     sinks = [Sink(2501), Sink(2502)]
     relay = Relay([backend(s.port, max_connections=2) for s in sinks], "wait: 30s")
-    told, seen, ended = [0], [0], threading.Event()
+    told, seen, looks, ended = [0], [0], [0, 0], threading.Event()
 
     def ask():
         while not ended.wait(0.05):
             told[0] = max(told[0], *(b["connections"] for b in relay.backends()))
+            looks[0] += 1
 
     def look():
         before = [set(), set()]
@@ -317,11 +318,16 @@ def full():
             now = [world.established(s.port) for s in sinks]
             seen[0] = max(seen[0], *(len(a & b) for a, b in zip(before, now)))
             before = now
+            looks[1] += 1
 
     watchers = [threading.Thread(target=work, daemon=True) for work in (ask, look)]
     for watcher in watchers:
         watcher.start()
-    errors = Load("full", clients=24, limit=LOAD).join(sinks)
+    load = Load("full", clients=24)
+    load.reach(LOAD)
+    # However fast it is, there is load until enough was seen.
+    world.until(lambda: min(looks) >= 10 and told[0] >= 2 and seen[0] >= 2, lambda: f"{told} told, {seen} seen, {looks} looks")
+    errors = load.stop(sinks)
     ended.set()
     for watcher in watchers:
         watcher.join(30)
