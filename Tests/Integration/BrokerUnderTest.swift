@@ -46,7 +46,8 @@ final class BrokerUnderTest: Sendable {
                     probe.close()
             else:
                 sys.exit("the broker does not listen")
-            print("broker", child, flush=True)
+            # (In one write: the broker has the same pipe, and says something at this moment.)
+            os.write(1, b"broker %d\\n" % child)
             return child
         child = start()
         for line in sys.stdin:
@@ -55,7 +56,7 @@ final class BrokerUnderTest: Sendable {
                     os.kill(child, 9)
                     os.waitpid(child, 0)
                     child = 0
-                print("killed", flush=True)
+                os.write(1, b"killed\\n")
             else:
                 child = start()
         """
