@@ -6,6 +6,24 @@ package protocol DeferredFlush: AnyObject {
     func flushDeferred()
 }
 
+/// A handler whose octets leave at the end of the turn, where there is a queue for that, and else at once.
+protocol DeferredWriter: DeferredFlush {
+    var flushes: FlushQueue? { get }
+    /// Whether it stands in the queue.
+    var isFlushDue: Bool { get set }
+}
+
+extension DeferredWriter {
+    /// Hands octets to the channel.
+    func write(_ octets: ByteBuffer, to context: ChannelHandlerContext) {
+        guard let flushes = self.flushes else { return context.writeAndFlush(NIOAny(octets), promise: nil) }
+        context.write(NIOAny(octets), promise: nil)
+        guard !self.isFlushDue else { return }
+        self.isFlushDue = true
+        flushes.add(self)
+    }
+}
+
 /// The flushes of one event loop, put off to the end of its turn; confined to that loop.
 ///
 /// What a turn has to say then leaves together, and whoever it is for is woken once. Flushed one by one, each wakes a peer

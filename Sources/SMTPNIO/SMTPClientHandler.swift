@@ -4,7 +4,7 @@ package import SMTPCore
 /// Frames a server's replies, feeds ``ClientSession`` and does what it says.
 ///
 /// Once it is closed, by either side, nothing is written and nothing read, and what it is asked is not done.
-package final class SMTPClientHandler: ChannelInboundHandler, SweptSession, DeferredFlush {
+package final class SMTPClientHandler: ChannelInboundHandler, SweptSession, DeferredWriter {
     package typealias InboundIn = ByteBuffer
     package typealias OutboundOut = ByteBuffer
 
@@ -21,8 +21,8 @@ package final class SMTPClientHandler: ChannelInboundHandler, SweptSession, Defe
     package private(set) var isWritable = true
 
     private var closeHook: (() -> Void)?
-    private let flushes: FlushQueue?
-    private var isFlushDue = false
+    let flushes: FlushQueue?
+    var isFlushDue = false
     private let sweep: SessionSweep
     private var sweepToken: SessionSweep.Token?
     package private(set) var deadline = NIODeadline.distantFuture
@@ -336,17 +336,6 @@ extension SMTPClientHandler {
         var octets = context.channel.allocator.buffer(capacity: 128 * commands.count)
         for command in commands { octets.writeCommand(command) }
         self.write(octets, to: context)
-    }
-
-    /// Hands octets to the channel; they leave with the loop's turn.
-    private func write(_ octets: ByteBuffer, to context: ChannelHandlerContext) {
-        guard let flushes = self.flushes else {
-            return context.writeAndFlush(self.wrapOutboundOut(octets), promise: nil)
-        }
-        context.write(self.wrapOutboundOut(octets), promise: nil)
-        guard !self.isFlushDue else { return }
-        self.isFlushDue = true
-        flushes.add(self)
     }
 
     package func flushDeferred() {

@@ -183,13 +183,7 @@ extension SMTPServerHandler {
         guard self.outgoing.readableBytes > 0, let context = self.context else { return }
         let octets = self.outgoing
         self.outgoing = ByteBuffer()
-        guard let flushes = self.flushes else {
-            return context.writeAndFlush(self.wrapOutboundOut(octets), promise: nil)
-        }
-        context.write(self.wrapOutboundOut(octets), promise: nil)
-        guard !self.isFlushDue else { return }
-        self.isFlushDue = true
-        flushes.add(self)
+        self.write(octets, to: context)
     }
 
     package func flushDeferred() {

@@ -6,7 +6,7 @@ package import SMTPCore
 /// Replies to commands that arrived together leave together, and so do replies in front of one that waits for its
 /// delegate, unless that takes longer than a moment. While a message is received, reading stops where the delegate does
 /// not accept more.
-package final class SMTPServerHandler: ChannelDuplexHandler, SweptSession, DeferredFlush {
+package final class SMTPServerHandler: ChannelDuplexHandler, SweptSession, DeferredWriter {
     package typealias InboundIn = ByteBuffer
     package typealias OutboundIn = ByteBuffer
     package typealias OutboundOut = ByteBuffer

@@ -109,6 +109,9 @@ extension BackendConnection: SMTPClientDelegate {
         return (uses == 0 || self.uses < uses) && now < self.lastsUntil
     }
 
+    /// Whether a client that has it must have another one for its next message, as the pool would give it no more.
+    func isWornOut(now: NIODeadline) -> Bool { self.isShareable && !self.mayServeAgain(now: now) }
+
     /// Serves another session.
     func serve(_ delegate: any SMTPClientDelegate) {
         self.isReused = true

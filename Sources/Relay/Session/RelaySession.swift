@@ -106,9 +106,7 @@ extension RelaySession {
         }
         self.leaveOutdatedLeg()
         // (One that waited with this client is not looked at meanwhile.)
-        if let connection = self.connection, connection.isShareable, !connection.mayServeAgain(now: .now()) {
-            self.perform(self.transaction.legOutdated())
-        }
+        if self.connection?.isWornOut(now: .now()) == true { self.perform(self.transaction.legOutdated()) }
         self.mailLine = line
         let now = Int64(Date().timeIntervalSince1970)
         self.recipientDomains.removeAll(keepingCapacity: true)
@@ -273,7 +271,7 @@ extension RelaySession {
     private func share() {
         guard let connection = self.connection, connection.isShareable else { return }
         let isWanted = self.context.pool.hasRoom(for: connection) || connection.place?.mayRest == false
-        guard isWanted || !connection.mayServeAgain(now: .now()) else { return }
+        guard isWanted || connection.isWornOut(now: .now()) else { return }
         self.perform(self.transaction.legOutdated())
     }
 
