@@ -327,9 +327,8 @@ extension SocketAddress {
 
     @Test("Where nobody listens, the question is refused")
     func refused() async throws {
-        let server = try await ScriptedServer(.silence)
-        let port = server.port
-        try await server.stop()
+        // (No test has this port: one that was free a moment ago may be another's now.)
+        let port = 1
         let asker = try await Asker(port: port)
         let result = try await asker.ask()
         guard case .failure(let error) = result else {

@@ -9,13 +9,8 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct LookupFailoverTests {
     static func url(_ server: ScriptedServer) -> String { "http://127.0.0.1:\(server.port)/mail/auth" }
 
-    /// A port of 127.0.0.1 on which nobody listens.
-    static func deadURL() async throws -> String {
-        let server = try await ScriptedServer(.close)
-        let url = Self.url(server)
-        try await server.stop()
-        return url
-    }
+    /// Where nobody listens, and nobody will: a port that was free a moment ago may be another test's now.
+    static let deadURLs = ["http://127.66.66.66:1/mail/auth", "http://127.66.66.67:1/mail/auth"]
 
     static let failures: [ScriptedServer.Step] = [
         .close, .sayAndClose("nonsense\r\n\r\n"), .sayAndClose("HTTP/1.1 200 OK\r\nAuth-Stat"), .silence,
@@ -73,8 +68,7 @@ import Testing
 
     @Test("With all of them down, each is asked once, and the last one's failure is told; then they are asked again")
     func allDown() async throws {
-        let urls = [try await Self.deadURL(), try await Self.deadURL()]
-        let asker = try await Asker(urls)
+        let asker = try await Asker(Self.deadURLs)
         for _ in 0..<2 {
             guard case .failure(let error) = try await asker.ask() else {
                 Issue.record("an answer of nobody")
