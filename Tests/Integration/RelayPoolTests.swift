@@ -249,7 +249,7 @@ struct RelayPoolTests {
         let record = trial.backend.wait { $0.messages.count == 1 && $0.open == 2 && $0.connections == before + 1 }
         #expect(record.open == 2 && record.connections == before + 1, "\(record.sessions)")
         #expect(self.withoutHello(record.mailSessions[0]) == ["RSET"] + Self.envelope + ["QUIT"])
-        // (Those that served nobody are not ended by `idle`, which many sweeps have looked at by now.)
+        // (Those that served nobody were not ended by `idle`: there would have been more connections.)
         trial.backend.answerOnce("EHLO", .say("421 4.3.2 not now"))
         try trial.deliver()
         let later = trial.backend.wait { $0.messages.count == 2 && $0.open == 2 && $0.connections == before + 3 }
