@@ -29,6 +29,12 @@ extension Obtained {
             if self.options.speaksNginx {
                 var numbers = TextBuffer<512>()
                 for number in 3..<3 + count {
+                    // nginx leaves a listener that it inherits as it is, and accepts without asking poll(2) again: of
+                    // two workers that a connection wakes the second would wait in accept(2), deaf to everything.
+                    let flags = cpostern_fcntl(Int32(number), F_GETFL, 0)
+                    guard flags >= 0, cpostern_fcntl(Int32(number), F_SETFL, Int(flags | O_NONBLOCK)) == 0 else {
+                        throw SystemError("fcntl F_SETFL")
+                    }
                     numbers.append(decimal: number)
                     numbers.append(";")
                 }

@@ -278,6 +278,11 @@ struct ExecTests {
                 try ExecWorld.attack("most") == "0\n64 64 65;66;\n64\npostern-exec: more than 64 sockets at once")
         }
 
+        @Test("nginx's listeners do not block, or a worker would wait in accept(2); others are as they came")
+        func blocking() throws {
+            #expect(try ExecWorld.attack("blocking") == "0\n[True, True]\n0\n[False, False]")
+        }
+
         @Test("--speak stdin: the one listener is descriptor 0 too; two sockets under the NAME are refused")
         func stdin() throws {
             #expect(

@@ -273,6 +273,14 @@ def most():
         report(launch(["--speak", "nginx"] + ["n%d" % i for i in range(32)] + ["--"] + PYTHON + [code], given))
 
 
+def blocking():
+    """A listener that blocks, without and with --speak nginx: whether it blocks then."""
+    code = "import os; print([os.get_blocking(fd) for fd in (3, 4)])"
+    given = [("a", listener(2001)), ("b", listener(2002))]
+    for dialect in ([], ["--speak", "nginx"]):
+        report(launch(dialect + ["a", "b", "--"] + PYTHON + [code], given))
+
+
 def stdin():
     """--speak stdin: descriptor 0 is the listener, as 3 is; a name of two sockets is refused."""
     code = "import os, socket; print([socket.socket(fileno=f).getsockname()[1] for f in (0, 3)])"
