@@ -197,10 +197,7 @@ extension LookupClient {
             guard expiry < sweep.at else { return }
             sweep.timer.cancel()
         }
-        let timer = self.eventLoop.assumeIsolated().scheduleTask(deadline: expiry) { [weak self] in
-            guard let self else { return }
-            self.sweepNow()
-        }
+        let timer = self.eventLoop.assumeIsolated().scheduleTask(deadline: expiry) { self.sweepNow() }
         self.sweep = (expiry, timer)
     }
 
@@ -222,8 +219,8 @@ extension LookupClient {
         }
         question.waitBudget = question.waitBudget - wait
         let key = ObjectIdentifier(question)
-        let timer = self.eventLoop.assumeIsolated().scheduleTask(deadline: retry) { [weak self] in
-            guard let self, self.waiting.removeValue(forKey: key) != nil else { return }
+        let timer = self.eventLoop.assumeIsolated().scheduleTask(deadline: retry) {
+            guard self.waiting.removeValue(forKey: key) != nil else { return }
             if let error = self.begin(question) { question.complete(.failure(error)) }
         }
         self.waiting[key] = (question, timer)

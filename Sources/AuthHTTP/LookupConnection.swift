@@ -66,7 +66,8 @@ final class LookupConnection: ChannelInboundHandler, DeferredFlush {
     private var state: LookupConnectionState
     private var question: LookupQuestion?
     private var context: ChannelHandlerContext?
-    private weak var owner: (any LookupConnectionOwner)?
+    /// It lets go of this connection when that is closed. (Not weak: who is referred to weakly ever pays for each reference.)
+    private let owner: any LookupConnectionOwner
     private let wire = LookupWire()
     private let flushes: FlushQueue?
 
@@ -189,23 +190,23 @@ final class LookupConnection: ChannelInboundHandler, DeferredFlush {
         case .none:
             break
         case .deliver(let answer):
-            self.takeQuestion { self.owner?.connection(self, answered: $0, answer) }
+            self.takeQuestion { self.owner.connection(self, answered: $0, answer) }
         case .releaseAndDeliver(let answer):
-            self.owner?.connectionReleased(self)
-            self.takeQuestion { self.owner?.connection(self, answered: $0, answer) }
+            self.owner.connectionReleased(self)
+            self.takeQuestion { self.owner.connection(self, answered: $0, answer) }
         case .closeAndDeliver(let answer):
             self.close()
-            self.takeQuestion { self.owner?.connection(self, answered: $0, answer) }
+            self.takeQuestion { self.owner.connection(self, answered: $0, answer) }
         case .release:
-            self.owner?.connectionReleased(self)
+            self.owner.connectionReleased(self)
         case .close:
             self.close()
         case .askAgain:
             self.close()
-            self.takeQuestion { self.owner?.connection(self, rejected: $0) }
+            self.takeQuestion { self.owner.connection(self, rejected: $0) }
         case .fail(let code):
             self.close()
-            self.takeQuestion { self.owner?.connection(self, failed: $0, code) }
+            self.takeQuestion { self.owner.connection(self, failed: $0, code) }
         }
     }
 
@@ -217,7 +218,7 @@ final class LookupConnection: ChannelInboundHandler, DeferredFlush {
     }
 
     private func close() {
-        self.owner?.connectionClosed(self)
+        self.owner.connectionClosed(self)
         self.context?.close(promise: nil)
     }
 }

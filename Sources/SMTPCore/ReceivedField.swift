@@ -126,9 +126,11 @@ extension [UInt8] {
 extension ReceivedField {
     /// Labels of letters, digits, hyphens and underscores; with SMTPUTF8 of octets over 127, too (RFC 6531 section 3.3).
     private static func isDomain(_ text: String, _ allowsUTF8: Bool) -> Bool {
-        guard (1...self.longestName).contains(text.utf8.count) else { return false }
+        let octets = text.utf8Span.span
+        guard (1...self.longestName).contains(octets.count) else { return false }
         var previous = dot
-        for octet in text.utf8 {
+        for index in octets.indices {
+            let octet = octets[index]
             let isAllowed =
                 isLetter(octet) || isDigit(octet) || octet == UInt8(ascii: "-") || octet == UInt8(ascii: "_")
                 || octet >= 0x80 && allowsUTF8 || octet == dot && previous != dot
@@ -150,11 +152,14 @@ extension ReceivedField {
 
     /// An address as RFC 5321 section 4.1.3 writes it; nil for what is none, such as the path of a Unix socket.
     private static func literal(_ address: String) -> String? {
-        let isAddress = address.utf8.allSatisfy {
-            isDigit($0) || isLetter($0) && ($0 | 0x20) <= UInt8(ascii: "f") || $0 == dot || $0 == UInt8(ascii: ":")
+        let octets = address.utf8Span.span
+        guard (2...45).contains(octets.count) else { return nil }
+        var isIPv6 = false
+        for index in octets.indices {
+            let octet = octets[index]
+            if octet == UInt8(ascii: ":") { isIPv6 = true } else if hexValue(octet) == nil, octet != dot { return nil }
         }
-        guard isAddress, (2...45).contains(address.utf8.count) else { return nil }
-        return address.utf8.contains(UInt8(ascii: ":")) ? "[IPv6:\(address)]" : "[\(address)]"
+        return isIPv6 ? "[IPv6:\(address)]" : "[\(address)]"
     }
 
     /// Text for a comment (RFC 5322 section 3.2.2): parentheses and backslashes are escaped.
@@ -177,8 +182,11 @@ extension ReceivedField {
     private static func path(_ recipient: ForwardPath, _ allowsUTF8: Bool) -> String? {
         guard case .mailbox(let mailbox) = recipient else { return nil }
         let path = mailbox.description
-        guard path.utf8.allSatisfy({ isPrintable($0) || $0 >= 0x80 && allowsUTF8 }), path.utf8.count <= 512 else {
-            return nil
+        let octets = path.utf8Span.span
+        guard octets.count <= 512 else { return nil }
+        for index in octets.indices {
+            let octet = octets[index]
+            guard isPrintable(octet) || octet >= 0x80 && allowsUTF8 else { return nil }
         }
         return path
     }

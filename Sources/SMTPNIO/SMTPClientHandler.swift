@@ -12,7 +12,8 @@ package final class SMTPClientHandler: ChannelInboundHandler, SweptSession, Defe
     private var parser: ReplyParser
     private let limits: ReplyLimits
     private let timeouts: SMTPClientTimeouts
-    private weak var delegate: (any SMTPClientDelegate)?
+    /// Nil as soon as it has had its last call.
+    private var delegate: (any SMTPClientDelegate)?
     private var context: ChannelHandlerContext?
     private var incoming = ByteBuffer()
     /// Whether the parser holds lines of a reply whose last line is to come.
@@ -27,7 +28,7 @@ package final class SMTPClientHandler: ChannelInboundHandler, SweptSession, Defe
     private var sweepToken: SessionSweep.Token?
     package private(set) var deadline = NIODeadline.distantFuture
 
-    /// Makes a handler for a connection to a server; `name` is for EHLO. It does not keep `delegate` alive.
+    /// Makes a handler for a connection to a server; `name` is for EHLO. It keeps `delegate` until that has had its last call.
     ///
     /// - Parameters:
     ///   - requiresStartTLS: the session is not ready before TLS has begun with STARTTLS.

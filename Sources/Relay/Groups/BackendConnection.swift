@@ -34,7 +34,8 @@ final class BackendConnection {
     var lastsUntil: NIODeadline { self.made + TimeAmount(self.policy.pool.age) }
     /// What becomes of its replies, and by which name of ours; made with the first.
     private var mapping: (name: String, value: ReplyMapping)?
-    private weak var pool: BackendPool?
+    /// Where it rests; nil while it does not.
+    private var pool: BackendPool?
 
     init(
         handler: SMTPClientHandler, address: String, policy: DeliveryPolicy, endpoint: (host: String, port: Int)?,

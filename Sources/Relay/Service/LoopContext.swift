@@ -20,7 +20,7 @@ package final class LoopContext {
     private(set) lazy var warmer = PoolWarmer(context: self)
     /// What holds, as this loop knows it.
     package let view: LoopView
-    private var resolver: NameResolver?
+    private let resolvers: LoopResolvers
     private var lookups: [LookupClient] = []
 
     /// Makes the context of an event loop; on that loop.
@@ -32,10 +32,11 @@ package final class LoopContext {
         self.logger = logger
         self.view = LoopView(state)
         self.groups = GroupStates(eventLoop: eventLoop, directory: state.groups, logger: logger)
+        self.resolvers = LoopResolvers(eventLoop: eventLoop)
         self.pool = BackendPool(sweep: self.sweep, view: self.view)
-        self.groups.drainHook = { [weak pool] in pool?.drain($0) }
-        self.groups.restsHook = { [weak pool] in pool?.holds(.endpoint(ObjectIdentifier($0))) ?? false }
-        self.groups.shedHook = { [weak pool] in pool?.shed($0) }
+        self.groups.drainHook = { [pool] in pool.drain($0) }
+        self.groups.restsHook = { [pool] in pool.holds(.endpoint(ObjectIdentifier($0))) }
+        self.groups.shedHook = { [pool] in pool.shed($0) }
     }
 
     /// What holds now; a transaction keeps the one that it began with.
@@ -73,22 +74,16 @@ package final class LoopContext {
         let system = environment.resolve
         environment.flushes = self.flushes
         environment.objection = { [view = self.view] in view.isOurs($0) ? "which is this relay" : nil }
-        environment.resolve = { [weak self] name, port, completion in
-            guard let self, let resolver = self.snapshot.configuration.resolver else {
-                return system(name, port, completion)
-            }
-            _ = self.nameResolver(resolver).addresses(of: name, port: port, completion: completion)
+        environment.resolve = { [view = self.view, resolvers = self.resolvers] name, port, completion in
+            guard let resolver = view.snapshot.configuration.resolver else { return system(name, port, completion) }
+            _ = resolvers.resolver(resolver).addresses(of: name, port: port, completion: completion)
         }
         return environment
     }
 
     /// The resolver of this loop; a reload that changes whom to ask makes a new one.
     func nameResolver(_ configuration: ResolverConfiguration) -> NameResolver {
-        if let resolver = self.resolver, resolver.configuration == configuration { return resolver }
-        // Who still asks the old one keeps it.
-        let resolver = NameResolver(eventLoop: self.eventLoop, configuration: configuration)
-        self.resolver = resolver
-        return resolver
+        self.resolvers.resolver(configuration)
     }
 
     /// The relay is about to stop: sessions end as soon as that costs nobody a message, and no connection is kept.
@@ -101,9 +96,31 @@ package final class LoopContext {
     package func shutDown() {
         for client in self.lookups { client.shutDown() }
         self.lookups = []
-        self.resolver?.shutDown()
-        self.resolver = nil
+        self.resolvers.shutDown()
         self.pool.shutDown()
         self.groups.shutDown()
+    }
+}
+
+/// The resolver of an event loop, as the configuration of now asks for it.
+private final class LoopResolvers {
+    private let eventLoop: any EventLoop
+    private var resolver: NameResolver?
+
+    init(eventLoop: any EventLoop) {
+        self.eventLoop = eventLoop
+    }
+
+    func resolver(_ configuration: ResolverConfiguration) -> NameResolver {
+        if let resolver = self.resolver, resolver.configuration == configuration { return resolver }
+        // Who still asks the old one keeps it.
+        let resolver = NameResolver(eventLoop: self.eventLoop, configuration: configuration)
+        self.resolver = resolver
+        return resolver
+    }
+
+    func shutDown() {
+        self.resolver?.shutDown()
+        self.resolver = nil
     }
 }

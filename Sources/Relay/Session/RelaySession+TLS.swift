@@ -64,7 +64,13 @@ extension RelaySession {
             timeouts: terms.timeouts, form: .stuffed, sweep: context.sweep,
             flushes: context.flushes, delegate: session)
         session.start(handler)
-        try channel.pipeline.syncOperations.addHandler(handler)
+        do {
+            try channel.pipeline.syncOperations.addHandler(handler)
+        } catch {
+            // The client has gone already: no handler, and nobody who would say so.
+            session.sessionClosed()
+            throw error
+        }
     }
 
     func prepareTLS() -> (() throws -> Void)? {

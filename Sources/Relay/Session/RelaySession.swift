@@ -19,7 +19,8 @@ final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
     /// The listener's name; nil where it has the server's.
     private let listenerName: String?
     private(set) var snapshot: RelaySnapshot
-    private(set) weak var server: SMTPServerHandler?
+    /// The client's handler, which has this session for its delegate; nil once the client is gone.
+    private(set) var server: SMTPServerHandler?
     private var sweepToken: SessionSweep.Token?
     var deadline = NIODeadline.distantFuture
 
