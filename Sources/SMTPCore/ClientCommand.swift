@@ -24,4 +24,12 @@ public enum ClientCommand: Hashable, Sendable {
     case data
     /// `QUIT`.
     case quit
+
+    /// Whether a password may be in it.
+    public var isConfidential: Bool {
+        switch self {
+        case .auth, .response: true
+        case .ehlo, .helo, .startTLS, .xclient, .xforward, .rset, .mail, .rcpt, .data, .quit: false
+        }
+    }
 }

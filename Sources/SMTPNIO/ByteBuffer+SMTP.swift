@@ -24,6 +24,13 @@ extension ByteBuffer {
         }
     }
 
+    /// Makes room where octets lay that have been handed on: in the same storage if nobody has it any more, and unless it is
+    /// larger than `most`. Nothing where some have yet to be.
+    mutating func recycle(atMost most: Int) {
+        guard self.readableBytes == 0, self.capacity > 0 else { return }
+        if self.capacity > most { self = ByteBuffer() } else { self.clear() }
+    }
+
     /// The octets before the next LF, where there is one; the reader index does not move.
     package var octetsBeforeLineFeed: Int? {
         let view = self.readableBytesView

@@ -8,6 +8,9 @@ package final class SMTPClientHandler: ChannelInboundHandler, SweptSession, Defe
     package typealias InboundIn = ByteBuffer
     package typealias OutboundOut = ByteBuffer
 
+    /// The most octets of storage that are kept for what is to be said next.
+    private static let mostIdleOutgoing = 1024
+
     private var session: ClientSession
     private var parser: ReplyParser
     private let limits: ReplyLimits
@@ -16,6 +19,8 @@ package final class SMTPClientHandler: ChannelInboundHandler, SweptSession, Defe
     private var delegate: (any SMTPClientDelegate)?
     private var context: ChannelHandlerContext?
     private var incoming = ByteBuffer()
+    /// The last commands that were handed to the channel: room for the next ones.
+    private var outgoing = ByteBuffer()
     /// Whether the parser holds lines of a reply whose last line is to come.
     private var isWithinReply = false
     /// Whether the message being sent, if any, can take more.
@@ -334,9 +339,13 @@ extension SMTPClientHandler {
 
     private func send(_ commands: [ClientCommand]) {
         guard let context = self.context else { return }
-        var octets = context.channel.allocator.buffer(capacity: 128 * commands.count)
-        for command in commands { octets.writeCommand(command) }
+        self.outgoing.recycle(atMost: Self.mostIdleOutgoing)
+        for command in commands { self.outgoing.writeCommand(command) }
+        let octets = self.outgoing
+        self.outgoing.moveReaderIndex(to: self.outgoing.writerIndex)
         self.write(octets, to: context)
+        // Nobody's password lies here for the next one to use.
+        if commands.contains(where: \.isConfidential) { self.outgoing = ByteBuffer() }
     }
 
     package func flushDeferred() {

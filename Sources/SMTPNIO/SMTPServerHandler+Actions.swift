@@ -7,21 +7,21 @@ extension SMTPServerHandler {
     func perform(_ action: ServerSession.Action, line: ByteBuffer = ByteBuffer()) {
         switch action {
         case .reply(let reply):
-            self.outgoing.writeReply(reply, utf8: self.session.usesSMTPUTF8)
+            self.say(reply)
         case .replyAndClose(let reply):
             if reply == .earlyInput || reply == .earlyTalker {
                 if line.isStartTLS { self.delegate?.injectionSeen() } else { self.delegate?.earlyInputSeen() }
             }
-            self.outgoing.writeReply(reply, utf8: self.session.usesSMTPUTF8)
+            self.say(reply)
             self.input = .closed
             self.delegate?.transactionReset()
             self.closeAfterReply(isOrderly: reply.replyCode == 221)
         case .beginTransaction(let mail, let reply):
             self.delegate?.transactionBegan(mail, line: line)
-            self.outgoing.writeReply(reply, utf8: self.session.usesSMTPUTF8)
+            self.say(reply)
         case .resetTransaction(let reply):
             self.delegate?.transactionReset()
-            self.outgoing.writeReply(reply, utf8: self.session.usesSMTPUTF8)
+            self.say(reply)
         case .resolveRecipient(let recipient):
             self.input = .waiting
             self.delegate?.resolveRecipient(recipient, line: line)
@@ -29,7 +29,7 @@ extension SMTPServerHandler {
             self.input = .waiting
             self.delegate?.prepareMessage()
         case .receiveMessage(let reply):
-            self.outgoing.writeReply(reply, utf8: self.session.usesSMTPUTF8)
+            self.say(reply)
             self.beginMessage(.data)
         case .receiveChunk(let size, let isLast, let isFirst):
             if isFirst { self.beginMessage(.chunks) }
@@ -45,13 +45,19 @@ extension SMTPServerHandler {
             self.input = .waiting
             self.delegate?.authenticate(command)
         case .challenge(let reply):
-            self.outgoing.writeReply(reply, utf8: self.session.usesSMTPUTF8)
+            self.say(reply)
             self.input = .response
             self.awaitCommand()
         case .continueAuthentication(let response):
             self.input = .waiting
             self.delegate?.continueAuthentication(response)
         }
+    }
+
+    /// Puts a reply behind those that are to leave.
+    func say(_ reply: SMTPReply) {
+        self.outgoing.recycle(atMost: Self.mostIdleOutgoing)
+        self.outgoing.writeReply(reply, utf8: self.session.usesSMTPUTF8)
     }
 
     private func beginMessage(_ framing: MessageReceiver.Framing) {
@@ -66,7 +72,7 @@ extension SMTPServerHandler {
         // What came in clear behind the command is nobody's, or an attacker's (CVE-2011-0411).
         if self.incoming.readableBytes > 0 { self.delegate?.injectionSeen() }
         self.incoming.clear()
-        self.outgoing.writeReply(reply, utf8: self.session.usesSMTPUTF8)
+        self.say(reply)
         // In clear, so before anything is encrypted.
         self.flush()
         self.flushDeferred()
@@ -182,7 +188,7 @@ extension SMTPServerHandler {
         self.replyDeadline = nil
         guard self.outgoing.readableBytes > 0, let context = self.context else { return }
         let octets = self.outgoing
-        self.outgoing = ByteBuffer()
+        self.outgoing.moveReaderIndex(to: self.outgoing.writerIndex)
         self.write(octets, to: context)
     }
 

@@ -246,7 +246,7 @@ extension SMTPServerHandler {
         }
         self.input = .commands
         self.awaitCommand()
-        self.outgoing.writeReply(reply, utf8: self.session.usesSMTPUTF8)
+        self.say(reply)
         return true
     }
 

@@ -13,6 +13,8 @@ package final class SMTPServerHandler: ChannelDuplexHandler, SweptSession, Defer
 
     /// Where reading stops while a command waits for its answer.
     private static let longestBacklog = 64 << 10
+    /// The most octets of storage that are kept for the replies to come.
+    static let mostIdleOutgoing = 1024
 
     enum Input {
         /// Nothing may come before the greeting.
@@ -49,6 +51,7 @@ package final class SMTPServerHandler: ChannelDuplexHandler, SweptSession, Defer
 
     var input = Input.commands
     var incoming = ByteBuffer()
+    /// Replies: those that are readable have yet to be handed to the channel, for those before them there was room here once.
     var outgoing = ByteBuffer()
     /// Pieces of a message that are too small to be handed on each by itself.
     var pieces = ByteBuffer()
@@ -221,7 +224,7 @@ extension SMTPServerHandler {
     private func greet() {
         self.awaitCommand()
         self.renewDeadline()
-        self.outgoing.writeReply(self.session.greetingReply)
+        self.say(self.session.greetingReply)
         self.flush()
     }
 

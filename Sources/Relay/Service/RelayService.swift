@@ -101,27 +101,31 @@ package struct RelayService: Service {
 
     private func bootstrap(_ loops: LoopContexts, listener: Int, on loop: any EventLoopGroup) -> ServerBootstrap {
         let state = self.state
-        return ServerBootstrap(group: loop)
-            .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    // Here and not as options of the bootstrap: each of those costs a future for each client.
-                    try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
-                    try channel.syncOptions?.setOption(
-                        .recvAllocator,
-                        value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 4096, maximum: 65536))
-                    let context = loops[channel.eventLoop]
-                    let terms = context.view.terms(at: listener)
-                    let count = state.connections.add(1, ordering: .relaxed).newValue
-                    channel.closeFuture.whenComplete { _ in state.connections.subtract(1, ordering: .relaxed) }
-                    guard count <= terms.snapshot.configuration.limits.connections else {
-                        // Where TLS begins with the connection, a word in clear would be none.
-                        guard terms.tls != .implicit else { throw ChannelError.alreadyClosed }
-                        return try channel.pipeline.syncOperations.addHandler(RefusalHandler(.tooManyConnections))
-                    }
-                    try context.accept(channel, terms)
-                }
+        let configuration = state.snapshot.configuration.listeners[listener]
+        let begin: @Sendable (any Channel) throws -> Void = { channel in
+            // Here and not as options of the bootstrap: each of those costs a future for each client.
+            try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
+            try channel.syncOptions?.setOption(
+                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 4096, maximum: 65536))
+            let context = loops[channel.eventLoop]
+            let terms = context.view.terms(at: listener)
+            let count = state.connections.add(1, ordering: .relaxed).newValue
+            channel.closeFuture.whenComplete { _ in state.connections.subtract(1, ordering: .relaxed) }
+            guard count <= terms.snapshot.configuration.limits.connections else {
+                // Where TLS begins with the connection, a word in clear would be none.
+                guard terms.tls != .implicit else { throw ChannelError.alreadyClosed }
+                return try channel.pipeline.syncOperations.addHandler(RefusalHandler(.tooManyConnections))
             }
-            .asking(state.snapshot.configuration.listeners[listener])
+            try context.accept(channel, terms)
+        }
+        let bootstrap = ServerBootstrap(group: loop)
+            .childChannelInitializer { channel in channel.eventLoop.makeCompletedFuture { try begin(channel) } }
+        if configuration.asksOfConnections { return bootstrap.asking(configuration) }
+        return bootstrap.serverChannelInitializer { channel in
+            channel.eventLoop.makeCompletedFuture {
+                try channel.pipeline.syncOperations.addHandler(ClientAcceptor(begin))
+            }
+        }
     }
 }
 

@@ -3,6 +3,13 @@ import NIOCore
 package import NIOPosix
 import Routing
 
+extension RelayConfiguration.Listener {
+    /// Whether its connections need any option of the socket.
+    var asksOfConnections: Bool {
+        self.sockets.receiveBuffer != nil || self.sockets.sendBuffer != nil || self.sockets.keepalive != nil
+    }
+}
+
 extension ServerBootstrap {
     /// With what a listener's configuration asks of its connections.
     ///

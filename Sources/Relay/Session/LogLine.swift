@@ -15,9 +15,16 @@ struct LogLine {
         self.octets.append(contentsOf: words.utf8)
     }
 
-    mutating func append(_ key: String, _ number: some BinaryInteger) {
-        self.append(key)
-        self.append("\(number)")
+    /// Words, and a count behind them.
+    mutating func append(_ words: String, _ count: some BinaryInteger) {
+        self.append(words)
+        let number = UInt64(clamping: count)
+        var divisor: UInt64 = 1
+        while number / divisor >= 10 { divisor *= 10 }
+        while divisor > 0 {
+            self.octets.append(UInt8(ascii: "0") + UInt8(number / divisor % 10))
+            divisor /= 10
+        }
     }
 
     /// A path in its angle brackets, as ``TransactionLog/value(_:)`` has it.
@@ -36,7 +43,11 @@ struct LogLine {
         }
         // (There is a space in it always.)
         self.append("\"", reply.replyCode)
-        if let code = reply.enhancedStatusCode { self.append(" \(code)") }
+        if let code = reply.enhancedStatusCode {
+            self.append(" ", code.codeClass)
+            self.append(".", code.subject)
+            self.append(".", code.detail)
+        }
         self.append(" ")
         self.append(reply.text)
         self.append("\"")
