@@ -27,6 +27,8 @@ final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
     private(set) var transaction = RelayTransaction()
     /// What of the message can be sent once more.
     var window: ReplayWindow
+    /// Whether octets of the client's message wait for the end of a read to be sent.
+    private var hasUnsentOctets = false
     /// What the transaction's legs have come to.
     var legs = LegHistory()
     /// What a lookup said of a recipient that has to wait for those in front of it.
@@ -144,10 +146,13 @@ extension RelaySession {
         guard self.transaction.isSending else { return }
         if self.transaction.isReplaying { return self.window.append(octets, isHeld: true) }
         self.writeMessage(octets)
+        self.hasUnsentOctets = true
     }
 
     func messageReceiveCompleted() {
-        guard self.transaction.isSending, !self.transaction.isReplaying else { return }
+        // (Our own field goes with the first octets of the client's: by itself it would wake the backend for nothing.)
+        guard self.hasUnsentOctets, self.transaction.isSending, !self.transaction.isReplaying else { return }
+        self.hasUnsentOctets = false
         self.connection?.handler.flushMessage()
     }
 
@@ -376,6 +381,7 @@ extension RelaySession {
             for _ in 0..<count { self.recipientAnswered(reply, closing: false) }
         case .data(let reply):
             if reply.isPositiveIntermediate {
+                self.hasUnsentOctets = false
                 self.openWindow()
                 self.writeReceivedField()
             }
