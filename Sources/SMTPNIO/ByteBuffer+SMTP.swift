@@ -24,11 +24,17 @@ extension ByteBuffer {
         }
     }
 
-    /// Makes room where octets lay that have been handed on: in the same storage if nobody has it any more, and unless it is
-    /// larger than `most`. Nothing where some have yet to be.
-    mutating func recycle(atMost most: Int) {
-        guard self.readableBytes == 0, self.capacity > 0 else { return }
-        if self.capacity > most { self = ByteBuffer() } else { self.clear() }
+    /// The readable octets, to be handed on. Their storage stays for the next ones, unless it is larger than `most`.
+    mutating func takeReadable(keepingAtMost most: Int) -> ByteBuffer {
+        let octets = self
+        if self.capacity > most { self = ByteBuffer() } else { self.moveReaderIndex(to: self.writerIndex) }
+        return octets
+    }
+
+    /// Makes room where octets lay that were taken, in the same storage if nobody has it any more. Nothing where some have
+    /// yet to be.
+    mutating func recycle() {
+        if self.readableBytes == 0, self.capacity > 0 { self.clear() }
     }
 
     /// The octets before the next LF, where there is one; the reader index does not move.

@@ -339,13 +339,11 @@ extension SMTPClientHandler {
 
     private func send(_ commands: [ClientCommand]) {
         guard let context = self.context else { return }
-        self.outgoing.recycle(atMost: Self.mostIdleOutgoing)
+        self.outgoing.recycle()
         for command in commands { self.outgoing.writeCommand(command) }
-        let octets = self.outgoing
-        self.outgoing.moveReaderIndex(to: self.outgoing.writerIndex)
-        self.write(octets, to: context)
-        // Nobody's password lies here for the next one to use.
-        if commands.contains(where: \.isConfidential) { self.outgoing = ByteBuffer() }
+        // (A password does not stay until the next command.)
+        let most = commands.contains(where: \.isConfidential) ? 0 : Self.mostIdleOutgoing
+        self.write(self.outgoing.takeReadable(keepingAtMost: most), to: context)
     }
 
     package func flushDeferred() {

@@ -56,7 +56,7 @@ extension SMTPServerHandler {
 
     /// Puts a reply behind those that are to leave.
     func say(_ reply: SMTPReply) {
-        self.outgoing.recycle(atMost: Self.mostIdleOutgoing)
+        self.outgoing.recycle()
         self.outgoing.writeReply(reply, utf8: self.session.usesSMTPUTF8)
     }
 
@@ -187,9 +187,7 @@ extension SMTPServerHandler {
     func flush() {
         self.replyDeadline = nil
         guard self.outgoing.readableBytes > 0, let context = self.context else { return }
-        let octets = self.outgoing
-        self.outgoing.moveReaderIndex(to: self.outgoing.writerIndex)
-        self.write(octets, to: context)
+        self.write(self.outgoing.takeReadable(keepingAtMost: Self.mostIdleOutgoing), to: context)
     }
 
     package func flushDeferred() {

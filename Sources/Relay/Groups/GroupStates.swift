@@ -95,6 +95,9 @@ package final class GroupStates {
     func shutDown() {
         self.last = nil
         self.states = [:]
+        self.drainHook = nil
+        self.restsHook = nil
+        self.shedHook = nil
     }
 
     /// Somebody who waited has lost interest.

@@ -11,6 +11,8 @@ package final class RelaySnapshot: Sendable {
     /// The same name, marked, for EHLO to backends.
     let hop: HopName
     let routes: RouteTable
+    /// Whether anybody is asked about any recipient.
+    let asksLookups: Bool
     /// The certificates that the files held when the configuration was read; ``RelayState/tls`` has those of now.
     let tls: TLSContexts
     /// What was to be seen of those files then.
@@ -32,6 +34,7 @@ package final class RelaySnapshot: Sendable {
         var generator = SystemRandomNumberGenerator()
         self.hop = HopName(self.serverName, using: &generator)
         self.routes = configuration.routeTable
+        self.asksLookups = !configuration.allLookups.isEmpty
         self.backends = Set(configuration.allBackends)
         var timeouts = SMTPServerTimeouts()
         timeouts.command = configuration.timeouts.command

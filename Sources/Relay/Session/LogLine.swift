@@ -15,7 +15,7 @@ struct LogLine {
         self.octets.append(contentsOf: words.utf8)
     }
 
-    /// Words, and a count behind them.
+    /// Words, and a count behind them, which is not negative.
     mutating func append(_ words: String, _ count: some BinaryInteger) {
         self.append(words)
         let number = UInt64(clamping: count)

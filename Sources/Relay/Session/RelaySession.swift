@@ -43,6 +43,7 @@ final class RelaySession: SMTPServerDelegate, SMTPClientDelegate, SweptSession {
     var decisionID: UInt64 = 0
     /// The domains of the transaction's first recipients: no names of the backend's, even where it has the same.
     private(set) var recipientDomains: [String] = []
+    /// The lines of MAIL and of the last RCPT, for lookups; empty where there are none.
     private(set) var mailLine = ByteBuffer()
     private(set) var recipientLine = ByteBuffer()
     /// As whom the last lookup would have a backend take the client (Auth-User, Auth-Pass); nil where it did not say.
@@ -110,7 +111,7 @@ extension RelaySession {
         self.leaveOutdatedLeg()
         // (One that waited with this client is not looked at meanwhile.)
         if self.connection?.isWornOut(now: .now()) == true { self.perform(self.transaction.legOutdated()) }
-        self.mailLine = line
+        self.mailLine = self.keeping(line)
         let now = Int64(Date().timeIntervalSince1970)
         self.recipientDomains.removeAll(keepingCapacity: true)
         self.heldVerdict = nil
@@ -126,7 +127,7 @@ extension RelaySession {
     }
 
     private func take(_ recipient: RecipientCommand, line: ByteBuffer) {
-        self.recipientLine = line
+        self.recipientLine = self.keeping(line)
         if case .mailbox(let mailbox) = recipient.forwardPath {
             // Recipients that are refused have no bound: what is kept of them must have one.
             let domain = mailbox.domain
@@ -135,6 +136,11 @@ extension RelaySession {
             }
         }
         self.perform(self.transaction.recipient(recipient))
+    }
+
+    /// The line as lookups are told of it: a copy, as the line is a part of what was read, whose room is for the next read.
+    private func keeping(_ line: ByteBuffer) -> ByteBuffer {
+        self.snapshot.asksLookups ? ByteBuffer(buffer: line) : ByteBuffer()
     }
 
     func prepareMessage() {
