@@ -15,12 +15,14 @@ extension LookupAnswer {
         self = answer.decode()
     }
 
-    private static func trimmed(_ value: String) -> Substring {
+    private static func trimmed(_ value: String) -> String {
         let isSpace = { (octet: UInt8) in octet == 0x20 || octet == 0x09 }
+        let span = value.utf8Span.span
+        guard !span.isEmpty, isSpace(span[0]) || isSpace(span[span.count - 1]) else { return value }
         var octets = value.utf8[...]
         while let first = octets.first, isSpace(first) { octets.removeFirst() }
         while let last = octets.last, isSpace(last) { octets.removeLast() }
-        return Substring(octets)
+        return String(Substring(octets))
     }
 }
 
@@ -37,29 +39,44 @@ private enum Header: String {
     case group = "auth-group"
 
     init?(_ name: String) {
-        // Most headers of a web server are others, and fail here.
-        guard let first = name.utf8.first, first | 0x20 == UInt8(ascii: "a"), (9...15).contains(name.utf8.count) else {
-            return nil
+        // Most headers of a web server are others, and end here.
+        guard (9...15).contains(name.utf8.count) else { return nil }
+        let octets = name.utf8Span.span
+        // It is this one or none: so many octets, and the sixth and seventh, tell them apart.
+        switch (octets.count, octets[5] | 0x20, octets[6] | 0x20) {
+        case (9, UInt8(ascii: "w"), _): self = .wait
+        case (9, UInt8(ascii: "u"), _): self = .user
+        case (9, UInt8(ascii: "p"), UInt8(ascii: "a")): self = .password
+        case (9, UInt8(ascii: "p"), _): self = .port
+        case (10, UInt8(ascii: "g"), _): self = .group
+        case (11, UInt8(ascii: "s"), UInt8(ascii: "t")): self = .status
+        case (11, UInt8(ascii: "s"), _): self = .server
+        case (15, UInt8(ascii: "e"), _): self = .errorCode
+        default: return nil
         }
-        // (What is not ASCII would have lower case of its own.)
-        guard name.utf8.allSatisfy({ $0 < 0x80 }) else { return nil }
-        self.init(rawValue: name.lowercased())
+        let own = self.rawValue
+        let expected = own.utf8Span.span
+        for index in octets.indices {
+            let octet = octets[index]
+            let isUpper = (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(octet)
+            guard (isUpper ? octet | 0x20 : octet) == expected[index] else { return nil }
+        }
     }
 }
 
 /// What was found so far.
 private struct Fields {
     private var mustWait = false
-    private var refusal: Substring?
+    private var refusal: String?
     private var wait: Int?
-    private var errorCode: Substring?
-    private var server: Substring?
-    private var port: Substring?
-    private var user: Substring?
-    private var password: Substring?
-    private var group: Substring?
+    private var errorCode: String?
+    private var server: String?
+    private var port: String?
+    private var user: String?
+    private var password: String?
+    private var group: String?
 
-    mutating func take(_ header: Header, _ value: Substring) {
+    mutating func take(_ header: Header, _ value: String) {
         switch header {
         case .status:
             if value.utf8.elementsEqual("WAIT".utf8) {
@@ -81,8 +98,7 @@ private struct Fields {
         // Deviates: nginx asks again at once without a positive Auth-Wait, thousands of times a second.
         if self.mustWait { return .wait(seconds: self.wait ?? 1) }
         if let refusal { return .denied(self.denial(refusal)) }
-        let texts = [self.user, self.password, self.group]
-        guard texts.allSatisfy({ $0?.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F } ?? true }) else {
+        guard Self.isText(self.user), Self.isText(self.password), Self.isText(self.group) else {
             return .invalid(reason: "a control character in Auth-User, Auth-Pass or Auth-Group")
         }
         guard let server else { return .invalid(reason: "no Auth-Server and Auth-Port") }
@@ -100,19 +116,16 @@ private struct Fields {
         }
         return .named(
             LookupAnswer.Named(
-                host: String(server), port: number, user: self.user.map(String.init),
-                password: self.password.map(String.init), group: self.groupName))
+                host: server, port: number, user: self.user, password: self.password, group: self.groupName))
     }
 
     private func allowed(at server: SocketAddress) -> LookupAnswer.Allowed {
-        LookupAnswer.Allowed(
-            server: server, user: self.user.map(String.init), password: self.password.map(String.init),
-            group: self.groupName)
+        LookupAnswer.Allowed(server: server, user: self.user, password: self.password, group: self.groupName)
     }
 
-    private var groupName: String? { self.group.flatMap { $0.isEmpty ? nil : String($0) } }
+    private var groupName: String? { self.group.flatMap { $0.isEmpty ? nil : $0 } }
 
-    private func denial(_ text: Substring) -> LookupAnswer.Denial {
+    private func denial(_ text: String) -> LookupAnswer.Denial {
         let denial = LookupAnswer.Denial(text: Self.replyText(text), wait: self.wait)
         guard let code = self.errorCode, let (replyCode, enhancedCode) = Self.replyCode(code) else { return denial }
         return LookupAnswer.Denial(
@@ -121,27 +134,32 @@ private struct Fields {
 }
 
 extension Fields {
+    /// Whether there is no control character in it.
+    private static func isText(_ value: String?) -> Bool {
+        value?.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F } ?? true
+    }
+
     /// 1 to `longestWait`; nil for 0 and for what is no number.
-    private static func seconds(_ value: Substring) -> Int? {
+    private static func seconds(_ value: String) -> Int? {
         guard !value.isEmpty, value.utf8.allSatisfy(isDigit) else { return nil }
         // A number too large for an Int is a long wait too.
         let seconds = min(Int(value) ?? .max, LookupAnswer.longestWait)
         return seconds > 0 ? seconds : nil
     }
 
-    private static func port(_ value: Substring) -> Int? {
+    private static func port(_ value: String) -> Int? {
         guard value.utf8.allSatisfy(isDigit), let port = UInt16(value), port > 0 else { return nil }
         return Int(port)
     }
 
     /// An IPv4 or IPv6 literal, the latter with brackets or without.
-    private static func address(_ value: Substring, port: Int) -> SocketAddress? {
+    private static func address(_ value: String, port: Int) -> SocketAddress? {
         let isBracketed = value.utf8.first == UInt8(ascii: "[") && value.utf8.last == UInt8(ascii: "]")
-        let literal = isBracketed ? value.dropFirst().dropLast() : value
+        let literal = isBracketed ? String(value.dropFirst().dropLast()) : value
         guard !isBracketed || literal.utf8.contains(UInt8(ascii: ":")) else { return nil }
         // A scope would be taken from the name of an interface: no literal for a backend.
         guard !literal.utf8.contains(UInt8(ascii: "%")) else { return nil }
-        return try? SocketAddress(ipAddress: String(literal), port: port)
+        return try? SocketAddress(ipAddress: literal, port: port)
     }
 
     /// An absolute path without dots that lead up, so that what `allow` says of a folder holds for what is in it.
@@ -154,7 +172,7 @@ extension Fields {
     }
 
     /// Labels of letters, digits, `-` and `_`, the last one not of digits alone: that would be an address gone wrong.
-    private static func isHostName(_ value: Substring) -> Bool {
+    private static func isHostName(_ value: String) -> Bool {
         let labels = value.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
         guard (1...253).contains(value.utf8.count), let last = labels.last, !last.allSatisfy(isDigit) else {
             return false
@@ -172,7 +190,7 @@ extension Fields {
     }
 
     /// `4yz` or `5yz`, and an enhanced code of the same class where there is one (RFC 5321 section 4.2, RFC 3463).
-    private static func replyCode(_ value: Substring) -> (UInt16, EnhancedStatusCode?)? {
+    private static func replyCode(_ value: String) -> (UInt16, EnhancedStatusCode?)? {
         let parts = value.split(separator: " ", omittingEmptySubsequences: false)
         guard (1...2).contains(parts.count) else { return nil }
         let code = Array(parts[0].utf8)
@@ -192,7 +210,7 @@ extension Fields {
 
     /// One line of printable ASCII: what is folded is unfolded, every other character is a `?`, and what would not fit
     /// a reply line of 512 octets with its codes is cut (RFC 5321 section 4.5.3.1.5).
-    private static func replyText(_ value: Substring) -> String {
+    private static func replyText(_ value: String) -> String {
         var text: [UInt8] = []
         for scalar in value.unicodeScalars where text.count < 480 {
             switch scalar.value {

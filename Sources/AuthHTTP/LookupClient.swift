@@ -110,13 +110,12 @@ extension LookupClient {
 
     /// The first server that has not been asked, those that failed lately behind the others.
     private func nextServer(_ question: LookupQuestion) -> Int? {
-        let rest = self.servers.indices.filter { !question.tried.contains($0) }
+        let rest = self.servers.indices.lazy.filter { !question.tried.contains($0) }
         let now = self.eventLoop.now
         return rest.first { self.servers[$0].passedOverUntil <= now } ?? rest.first
     }
 
     private func ask(_ index: Int, _ question: LookupQuestion) -> LookupError? {
-        question.tried.insert(index)
         question.endpoint = index
         do {
             question.octets = try question.request.encode(to: self.servers[index].target)
@@ -137,6 +136,7 @@ extension LookupClient {
 
     /// Asks the next server; false where there is none, or no time.
     private func failOver(_ question: LookupQuestion) -> Bool {
+        question.tried.append(question.endpoint)
         guard !self.isShutDown, self.eventLoop.now < question.deadline, let index = self.nextServer(question) else {
             return false
         }

@@ -7,9 +7,9 @@ final class LookupQuestion {
     let request: LookupRequest
     /// The request, encoded for the server that is asked.
     var octets = ByteBuffer()
-    /// The server that is asked, and those that were, by their places.
+    /// The server that is asked, and those that failed before it, by their places.
     var endpoint = 0
-    var tried: Set<Int> = []
+    var tried: [Int] = []
     /// When the one who asks gives up.
     let deadline: NIODeadline
     /// When this try is given up.

@@ -31,8 +31,7 @@ extension LookupRequest {
     func encode(to target: LookupTarget) throws(LookupError) -> ByteBuffer {
         var writer = HeaderWriter(target.head, capacity: target.capacity)
         self.writeMethod(to: &writer)
-        writer.write("Auth-Protocol: ", "smtp")
-        writer.write("Auth-Login-Attempt: ", String(self.loginAttempt))
+        writer.write("Auth-Protocol: smtp\r\nAuth-Login-Attempt: ", String(self.loginAttempt))
         writer.write("Client-IP: ", self.clientIP)
         writer.write("Client-Host: ", self.clientHost.text)
         self.writeProxy(to: &writer)
@@ -62,9 +61,7 @@ extension LookupRequest {
     private func writeMethod(to writer: inout HeaderWriter) {
         switch self.method {
         case .none:
-            writer.write("Auth-Method: ", "none")
-            writer.write("Auth-User: ", "")
-            writer.write("Auth-Pass: ", "")
+            writer.write("Auth-Method: none\r\nAuth-User: \r\nAuth-Pass: ", "")
         case .plain(let user, let password):
             writer.write("Auth-Method: ", "plain")
             writer.write("Auth-User: ", escaping: user)

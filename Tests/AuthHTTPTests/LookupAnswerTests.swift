@@ -24,6 +24,9 @@ import Testing
         [("Auth-Status", "OK"), ("Auth-Status", "OK")], [("Auth-Wait", "1"), ("Auth-Status", "OK")],
         [("X-Auth-Status", "no"), ("Auth-Statu", "no"), ("Auth-Status-Text", "no"), ("Server", "nginx")],
         [("Auth_Status", "no")], [("Auth-Error-Code", "550"), ("Auth-Status", "OK")],
+        // As long as a name that means something, and like it where such names differ.
+        [("Auth-Stamps", "no"), ("Buth-Status", "no"), ("Auth\rStatus", "no"), ("Auth-\u{17F}tatus", "no")],
+        [("Auth-Second", "192.0.2.9"), ("Auth-Pert", "9"), ("Auth-Grope", "9"), ("Auth-Wart", "9")],
     ]
 
     @Test(

@@ -55,19 +55,22 @@ extension RelaySession {
             self.heldVerdict = nil
             return self.lookupCompleted(held.verdict, of: place, id, recipient)
         }
-        let request = self.lookupRequest(.none(self.envelope(recipient)), of: lookup)
+        let request = self.lookupRequest(.none(self.envelope(recipient, for: lookup)), of: lookup)
         self.context.lookupClient(lookup).ask(request, deadline: self.deadline) { result in
             self.lookupCompleted(result, of: place, id, recipient)
         }
     }
 
-    private func envelope(_ recipient: RecipientCommand) -> LookupRequest.Envelope {
-        LookupRequest.Envelope(
+    private func envelope(_ recipient: RecipientCommand, for lookup: LookupConfiguration) -> LookupRequest.Envelope {
+        var envelope = LookupRequest.Envelope(
             helo: self.server?.clientGreeting?.name ?? "",
             mailCommand: self.mailLine.commandText,
-            recipientCommand: self.recipientLine.commandText,
-            fromAddress: self.transaction.mail.reversePath.addressText,
-            toAddress: recipient.forwardPath.addressText)
+            recipientCommand: self.recipientLine.commandText)
+        if lookup.sendsMoreHeaders {
+            envelope.fromAddress = self.transaction.mail.reversePath.addressText
+            envelope.toAddress = recipient.forwardPath.addressText
+        }
+        return envelope
     }
 
     /// Whom to ask about clients and recipients here; nil where nobody is.
