@@ -54,6 +54,7 @@ struct LoadedCertificate: Sendable {
         var configuration = TLSConfiguration.makeServerConfiguration(
             certificateChain: self.chain.map { .certificate($0) }, privateKey: .privateKey(self.key))
         configuration.trustRoots = .certificates([])
+        configuration.shutdownTimeout = TLSContexts.farewell
         return configuration
     }
 

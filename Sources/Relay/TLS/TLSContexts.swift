@@ -1,8 +1,15 @@
+import NIOCore
 import NIOSSL
 import Routing
 
 /// All that a configuration needs of certificates, keys and authorities, as the files were when they were read.
 package final class TLSContexts: Sendable {
+    /// How long a peer that was told that TLS ends may take to say so, too. All that was said has left before.
+    ///
+    /// SwiftNIO's library keeps what it has of a session for as long, some 17 KB, even of a peer that hung up instead: its
+    /// own 5 s would be 80 MB where a thousand sessions a second end so.
+    static let farewell: TimeAmount = .seconds(1)
+
     private let servers: [ServerTLS?]
     private let clients: [BackendTLS: NIOSSLContext]
     /// What is hardly meant, though it can be used.
@@ -73,6 +80,7 @@ package final class TLSContexts: Sendable {
         configuration.minimumTLSVersion = settings.protocols.contains(.tls12) ? .tlsv12 : .tlsv13
         configuration.maximumTLSVersion = settings.protocols.contains(.tls13) ? .tlsv13 : .tlsv12
         configuration.certificateVerification = settings.verifies ? .fullVerification : .none
+        configuration.shutdownTimeout = Self.farewell
         if let roots { configuration.trustRoots = .certificates(roots) }
         if let certificate {
             configuration.certificateChain = certificate.chain.map { .certificate($0) }
