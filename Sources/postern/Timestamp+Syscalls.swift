@@ -25,27 +25,25 @@ extension Timestamp: CustomStringConvertible {
     func append(to octets: inout [UInt8]) {
         let (days, rest) = (self.milliseconds / 86_400_000, self.milliseconds % 86_400_000)
         let (year, month, day) = Self.date(daysSince1970: days)
-        func append(_ value: Int64, digits: Int) {
-            var divisor: Int64 = 1
-            for _ in 1..<digits { divisor *= 10 }
-            while divisor > 0 {
-                octets.append(UInt8(ascii: "0") + UInt8(value / divisor % 10))
-                divisor /= 10
-            }
+        func append(_ twoDigits: Int64) {
+            octets.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: twoDigits / 10))
+            octets.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: twoDigits % 10))
         }
-        append(year, digits: 4)
+        append(year / 100)
+        append(year % 100)
         octets.append(UInt8(ascii: "-"))
-        append(month, digits: 2)
+        append(month)
         octets.append(UInt8(ascii: "-"))
-        append(day, digits: 2)
+        append(day)
         octets.append(UInt8(ascii: "T"))
-        append(rest / 3_600_000, digits: 2)
+        append(rest / 3_600_000)
         octets.append(UInt8(ascii: ":"))
-        append(rest / 60_000 % 60, digits: 2)
+        append(rest / 60_000 % 60)
         octets.append(UInt8(ascii: ":"))
-        append(rest / 1000 % 60, digits: 2)
+        append(rest / 1000 % 60)
         octets.append(UInt8(ascii: "."))
-        append(rest % 1000, digits: 3)
+        octets.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 1000 / 100))
+        append(rest % 100)
         octets.append(UInt8(ascii: "Z"))
     }
 
