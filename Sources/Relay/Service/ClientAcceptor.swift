@@ -2,9 +2,9 @@ import NIOCore
 
 /// Gives a client that its listener's own event loop is to serve its session, in one step.
 ///
-/// SwiftNIO's bootstrap does the same behind a handler of its own, with a future for each step of it, as the client may be
-/// another loop's: a sixteenth of a message and its connection. This handler stands in front of that one and passes it by;
-/// a client of another loop goes through it.
+/// SwiftNIO's bootstrap does the same behind a handler of its own, with a future for each step, as the client may be another
+/// loop's. This handler stands in front of that one and passes it by; a client of another loop goes through it. Decision
+/// 0024.
 final class ClientAcceptor: ChannelInboundHandler {
     typealias InboundIn = any Channel
 
