@@ -56,7 +56,7 @@ stream {{ server {{ listen {port} backlog=4096; proxy_pass 127.0.0.1:2525; }} }}
 # The article's location, as published.
 NGINX_LOOKUP = """
 daemon off; worker_processes 1; user postern-app postern-app; pid {world}/lookup.pid; error_log stderr error;
-events {{ worker_connections 8192; }}
+events {{ worker_connections 32768; }}
 http {{
     access_log off;
     client_body_temp_path {world}/lookup-body; proxy_temp_path {world}/lookup-proxy;

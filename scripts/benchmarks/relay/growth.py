@@ -169,8 +169,9 @@ class Growth:
             print(f"  {title:30}{one['count']:8}{one['messagesPerSecond']:10.0f} messages/s{one['cpuMicroseconds']:8.1f} µs CPU"
                   f"{one['p50Microseconds'] / 1000:10.2f} ms p50{one['p99Microseconds'] / 1000:10.2f} ms p99", flush=True)
 
-    def several(self, title, counts, port, routing, options_of):
-        """A Postern for each count, all running, in turns; many messages a connection, so that little else is measured."""
+    def several(self, title, counts, port, routing, options_of, again=()):
+        """A Postern for each count, all running, in turns; many messages a connection, so that little else is measured.
+        Those of `again`, which are to be compared, have three times as many turns by themselves behind that."""
         print(f"\n{title}", flush=True)
         running, rounds = {}, {count: [] for count in counts}
         try:
@@ -184,6 +185,9 @@ class Growth:
                 self.measure(running[count], loads[count], 0.5)
             for turn in range(self.options.rounds):
                 for count in counts if turn % 2 == 0 else counts[::-1]:
+                    rounds[count].append(self.measure(running[count], loads[count]))
+            for turn in range(3 * self.options.rounds):
+                for count in again if turn % 2 == 0 else again[::-1]:
                     rounds[count].append(self.measure(running[count], loads[count]))
         finally:
             for contender in running.values():
@@ -205,7 +209,8 @@ class Growth:
             lines = "".join(f"  - {{recipients: [d{number}.example], group: app}}\n" for number in range(count))
             return f'groups:\n  app: {{backends: ["127.0.0.1:{FIRST}"]}}\nroutes:\n{lines}'
 
-        points, rounds = self.several("routes", counts, ROUTES_PORT, routing, lambda count: ["-D", str(count)])
+        points, rounds = self.several(
+            "routes", counts, ROUTES_PORT, routing, lambda count: ["-D", str(count)], again=[10, counts[-1]])
         return {"points": points, "slowdownPercent": -self.more(rounds, 10, counts[-1], "messagesPerSecond"),
                 "cpuPercent": self.more(rounds, 10, counts[-1], "cpuMicroseconds")}
 

@@ -78,10 +78,43 @@ def instructions(names, backend, lookup, options):
             own, whole = callgrind(name, cell, warm, counted, backend, lookup, options)
             total = sum(cost for cost, _ in own)
             print(f"{name}, {cell.title.partition(', 20')[0]}, one session: {total / counted:,.0f} instructions a message", flush=True)
+            print("  by who executes them:")
+            for who, cost in by_owner(own):
+                print(f"{cost / counted:12,.0f} {cost / total * 100:5.1f} %  {who}")
             for title, costs in (("in the function itself", own[:30]), ("with what it calls", whole[:60])):
                 print(f"  {title}:")
                 text = "\n".join(f"{cost / counted:12,.0f} {cost / total * 100:5.1f} %  {what}" for cost, what in costs)
                 print("\n".join(line[:170] for line in demangled(text).splitlines()), flush=True)
+
+
+# A function belongs to the first whose pattern its name begins with, as the linker has it; C++'s names are readable there.
+OWNERS = [(who, re.compile(pattern)) for who, pattern in (
+    ("Swift's runtime: counting references",
+     r"_?swift_(nonatomic_|try)?[rR]e(tain|lease)|_?swift_(bridgeObject|unknownObject|weak|unowned|isUniquely|isEscaping)"
+     r"|_swift_release_dealloc|(bool )?swift::(RefCount|HeapObjectSideTable)"),
+    ("the heap",
+     r"(_int_)?(malloc|free|realloc|calloc)|tcache|unlink_chunk|_?swift_(slow)?(A|Dea|a|dea)lloc|operator (new|delete)"
+     r"|posix_memalign|aligned_alloc|_mid_memalign"),
+    ("Swift's runtime: types of generics, casts", r"_?swift_(?!stdlib)|swift::|\(anonymous namespace\)|std::"
+     r"|\S+ (const\* )?swift::|void tuple_|getCache|tryCast"),
+    ("SwiftNIO", r"\$s\d+_?(NIO|CNIO|DequeModule|Atomics|Synchronization)|catmc_|CNIO|c_nio"),
+    ("SMTP: parsing, sessions, replies", r"\$s8SMTPCore"),
+    ("SMTP on SwiftNIO: lines, messages, deadlines", r"\$s7SMTPNIO"),
+    ("lookups over HTTP", r"\$s8AuthHTTP"),
+    ("the relay itself, routing, balancing, the log", r"\$s\d+(Relay|Routing|Resolver|PosternNIO|Inspection|postern)"),
+    ("Swift's library: strings, arrays, hashes", r"\$s|_swift_stdlib"),
+    ("nginx", r"ngx_"),
+    ("libc and others", r""),
+)]
+
+
+def by_owner(own):
+    """Instructions of the functions themselves, for each owner, most first."""
+    sums = {}
+    for cost, name in own:
+        who = next(who for who, pattern in OWNERS if pattern.match(name))
+        sums[who] = sums.get(who, 0) + cost
+    return sorted(sums.items(), key=lambda one: -one[1])
 
 
 def cells_or(shapes):
